@@ -1,0 +1,17 @@
+# embed_text(<output.cpp> <function> <file>...): a source that defines
+#   const std::vector<std::pair<std::string_view, std::string_view>>& isofold::<function>()
+# which lists (file name without ".in" or folder, text) of every file. Rebuilt when a file changes.
+function(embed_text output function)
+  set(body "")
+  foreach(file IN LISTS ARGN)
+    get_filename_component(name "${file}" NAME)
+    file(READ "${file}" text)
+    string(APPEND body "      {\"${name}\", R\"__isofold__(${text})__isofold__\"},\n")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+  endforeach()
+  set(source "// Made by the build from templates/; do not edit.\n#include <string_view>\n#include <utility>\n#include <vector>\n\n")
+  string(APPEND source "namespace isofold {\n\nconst std::vector<std::pair<std::string_view, std::string_view>>& ${function}() {\n")
+  string(APPEND source "  static const std::vector<std::pair<std::string_view, std::string_view>> files{\n${body}  };\n  return files;\n}\n\n}  // namespace isofold\n")
+  file(WRITE "${output}.new" "${source}")
+  file(COPY_FILE "${output}.new" "${output}" ONLY_IF_DIFFERENT)
+endfunction()

@@ -1,0 +1,10 @@
+# Finds the header of xxHash, which is used header-only. Defines xxHash::xxhash.
+find_path(xxHash_INCLUDE_DIR NAMES xxhash.h)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(xxHash REQUIRED_VARS xxHash_INCLUDE_DIR)
+if(xxHash_FOUND AND NOT TARGET xxHash::xxhash)
+  add_library(xxHash::xxhash INTERFACE IMPORTED)
+  target_include_directories(xxHash::xxhash INTERFACE "${xxHash_INCLUDE_DIR}")
+  target_compile_definitions(xxHash::xxhash INTERFACE XXH_INLINE_ALL)
+endif()
+mark_as_advanced(xxHash_INCLUDE_DIR)

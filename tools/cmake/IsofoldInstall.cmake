@@ -1,0 +1,1 @@
+# Install rules of the libraries, headers, tables and the command.
