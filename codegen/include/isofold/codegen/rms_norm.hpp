@@ -1,0 +1,42 @@
+#pragma once
+#include <isofold/codegen/spec.hpp>
+
+#include <cstdint>
+#include <optional>
+
+namespace isofold {
+
+/// Where the weight multiplies.
+enum class WeightMode : std::uint8_t {
+  f32,         // y = cast((h * r) * w): one rounding (vLLM, FlashInfer, torch.nn.RMSNorm in float)
+  after_cast,  // y = cast(cast(h * r) * w): round to the output dtype first (Hugging Face LLaMA)
+};
+
+/// What a fused add normalises.
+enum class ResidualMode : std::uint8_t {
+  f32_sum,      // h = x + residual in binary32
+  rounded_sum,  // h = the sum as it is stored, rounded to the residual's dtype
+};
+
+/// y = x / sqrt(mean(x^2) + eps) * w over rows of n elements; with `residual`, h = x + residual takes x's place and is
+/// stored as residual_out.
+struct RmsNormOptions {
+  std::int64_t n = 0;
+  DType dtype = DType::bf16;                // of x
+  std::optional<DType> output_dtype;        // of y; x's when absent
+  bool weight = true;
+  std::optional<DType> weight_dtype;        // x's when absent
+  WeightMode weight_mode = WeightMode::f32;
+  bool weight_offset_one = false;           // multiply by (1 + w), as Gemma does
+  bool residual = false;
+  std::optional<DType> residual_dtype;      // of residual and residual_out; x's when absent
+  ResidualMode residual_mode = ResidualMode::f32_sum;
+  float eps = 1e-6f;                        // finite, >= 0
+  bool operator==(const RmsNormOptions&) const = default;
+};
+
+/// The Spec named rms_norm or add_rms_norm. Inputs in order: x, [residual], [weight]; outputs: y, [residual_out].
+/// Throws UsageError for n outside 1..max_row_length or an eps that is negative or not finite.
+Spec rms_norm(const RmsNormOptions& options);
+
+}  // namespace isofold
