@@ -33,7 +33,7 @@ struct Node {
   float value = 0;            // constant
   DType dtype = DType::f32;   // round
   int tensor = -1;            // input: index into Spec::inputs
-  std::string name;           // of the `let`, empty for an inner expression
+  std::string name = {};      // of the statement, empty for an inner expression
   bool operator==(const Node&) const;
 };
 

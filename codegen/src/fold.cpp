@@ -1,0 +1,71 @@
+#include <isofold/codegen/digest.hpp>
+#include <isofold/codegen/fold.hpp>
+#include <isofold/error.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "key_values.hpp"
+
+namespace isofold {
+namespace {
+
+/// Segments of the default fold at most: 64 warps can share a row. Measured: docs/benchmarks.md, "The default fold".
+constexpr std::int64_t default_segment_limit = 64;
+
+std::int64_t power_of_two_at_least(std::int64_t value) {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
+}
+
+}  // namespace
+
+std::string text(const Fold& fold) {
+  return fmt::format("leaf={} lanes={} segments={}", fold.leaf, fold.lanes, fold.segments);
+}
+
+Fold parse_fold(std::string_view text) {
+  KeyValues values("fold", text);
+  Fold fold;
+  fold.leaf = values.number("leaf", 1, max_leaf);
+  fold.lanes = values.number("lanes", 1, max_lanes);
+  fold.segments = values.number("segments", 1, max_segments);
+  values.finish();
+  if (const std::string rule = broken_rule(fold); !rule.empty()) throw UsageError("fold: " + rule);
+  return fold;
+}
+
+std::string broken_rule(const Fold& fold) {
+  const auto bad = [](int value, int most) {
+    return value < 1 || value > most || !std::has_single_bit(static_cast<unsigned>(value));
+  };
+  if (bad(fold.leaf, max_leaf)) return fmt::format("leaf={} must be a power of two from 1 to {}", fold.leaf, max_leaf);
+  if (bad(fold.lanes, max_lanes))
+    return fmt::format("lanes={} must be a power of two from 1 to {}", fold.lanes, max_lanes);
+  if (bad(fold.segments, max_segments))
+    return fmt::format("segments={} must be a power of two from 1 to {}", fold.segments, max_segments);
+  return {};
+}
+
+Fold default_fold(const Spec& spec) {
+  // A leaf is one 16-byte access of the first input, a segment the leaves that one warp reads at once.
+  Fold fold;
+  fold.leaf = static_cast<int>(16 / size_of(spec.inputs.front().dtype));
+  const std::int64_t count = leaves(fold, spec.n);
+  fold.segments = static_cast<int>(std::min(power_of_two_at_least((count + 31) / 32), default_segment_limit));
+  fold.lanes = static_cast<int>(std::min<std::int64_t>(power_of_two_at_least(leaves_per_segment(fold, spec.n)), 32));
+  return fold;
+}
+
+std::int64_t leaves(const Fold& fold, std::int64_t n) { return (n + fold.leaf - 1) / fold.leaf; }
+
+std::int64_t leaves_per_segment(const Fold& fold, std::int64_t n) {
+  return (leaves(fold, n) + fold.segments - 1) / fold.segments;
+}
+
+std::string bits_id(const Spec& spec, const Fold& fold) {
+  return digest(fmt::format("isofold bits {} | {} | {}", numerics_version, text(spec), text(fold)));
+}
+
+}  // namespace isofold

@@ -1,0 +1,153 @@
+#include <isofold/codegen/digest.hpp>
+#include <isofold/codegen/plan.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "carry.hpp"
+
+namespace isofold {
+namespace {
+
+/// Elements of a row that one thread may hold: more would spill, or unroll into an unreadable kernel.
+constexpr int max_elements_in_registers = 64;
+constexpr int max_elements_per_thread = 512;
+
+bool power_of_two(int value, int most) {
+  return value >= 1 && value <= most && std::has_single_bit(static_cast<unsigned>(value));
+}
+
+GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
+  GpuShape shape;
+  shape.warps_per_row = std::max(1, s.threads_per_row / 32);
+  shape.threads_per_segment = std::min(s.threads_per_row, 32);
+  shape.segments_per_warp = fold.segments / (shape.warps_per_row * s.blocks_per_row);
+  shape.lanes_per_thread = fold.lanes / shape.threads_per_segment;
+  shape.rounds = static_cast<int>((leaves_per_segment(fold, spec.n) + fold.lanes - 1) / fold.lanes);
+  shape.leaves_per_thread = shape.segments_per_warp * shape.rounds * shape.lanes_per_thread;
+  shape.block_threads = s.threads_per_row * s.rows_per_block;
+  if (s.staging == Staging::shared)
+    shape.staging_bytes = shape.block_threads * shape.leaves_per_thread * fold.leaf * static_cast<int>(carried_bytes(spec));
+  const int sums_per_row = shape.warps_per_row * (s.split == Split::cluster ? s.blocks_per_row : 1);
+  const bool exchange = shape.warps_per_row > 1 || s.split == Split::cluster;
+  shape.shared_bytes = shape.staging_bytes + (exchange ? 2 * s.rows_per_block * sums_per_row * 4 : 0);
+  if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row;
+  return shape;
+}
+
+/// The first broken rule of a GPU schedule, in words; empty when there is none.
+std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, const DeviceTraits& device) {
+  if (device.kind != DeviceTraits::Kind::cuda) return "a gpu schedule needs a cuda device";
+  if (device.arch < min_arch) return fmt::format("sm_{} is too old, sm_{} or later is needed", device.arch, min_arch);
+  if (!power_of_two(s.threads_per_row, 1024))
+    return fmt::format("threads={} must be a power of two from 1 to 1024", s.threads_per_row);
+  if (!power_of_two(s.rows_per_block, 1024))
+    return fmt::format("rows={} must be a power of two from 1 to 1024", s.rows_per_block);
+  if (!power_of_two(s.blocks_per_row, 16))
+    return fmt::format("blocks={} must be a power of two from 1 to 16", s.blocks_per_row);
+  const int block_threads = s.threads_per_row * s.rows_per_block;
+  if (block_threads < 32 || block_threads > 1024)
+    return fmt::format("threads * rows = {} must be from 32 to 1024", block_threads);
+  if ((s.split == Split::none) != (s.blocks_per_row == 1)) return "split=none goes with blocks=1, and only with it";
+  if (s.split == Split::cluster && !has_clusters(device))
+    return fmt::format("split=cluster needs sm_90 or later, the device is sm_{}", device.arch);
+  if (s.split != Split::none && s.rows_per_block != 1) return "a row shared by several blocks needs rows=1";
+  if (s.dependent_launch && !has_dependent_launch(device))
+    return fmt::format("launch=dependent needs sm_90 or later, the device is sm_{}", device.arch);
+  if (s.blocks_per_sm < 0 || s.blocks_per_sm > 32) return fmt::format("persistent={} must be 0 to 32", s.blocks_per_sm);
+  if (s.blocks_per_sm > 0 && s.split != Split::none) return "a persistent grid needs split=none";
+  const int threads_per_segment = std::min(s.threads_per_row, 32);
+  if (threads_per_segment > fold.lanes)
+    return fmt::format("threads={} needs at least {} lanes, the fold has {}", s.threads_per_row, threads_per_segment,
+                       fold.lanes);
+  const int warps = std::max(1, s.threads_per_row / 32) * s.blocks_per_row;
+  if (warps > fold.segments)
+    return fmt::format("{} warps share a row, the fold has only {} segments", warps, fold.segments);
+  if (fold.lanes / threads_per_segment > 32) return "a thread holds at most 32 lanes";
+  if (fold.segments / warps > 32) return "a warp holds at most 32 segments";
+  if (!power_of_two(s.vector, fold.leaf))
+    return fmt::format("vector={} must be a power of two from 1 to the leaf, {}", s.vector, fold.leaf);
+  if (spec.n % s.vector != 0) return fmt::format("vector={} must divide the row length {}", s.vector, spec.n);
+  if (s.split == Split::workspace && s.staging != Staging::reread)
+    return "split=workspace reads the row again in its second launch: staging=reread";
+  const GpuShape shape = shape_of(spec, fold, s);
+  const int elements = shape.leaves_per_thread * fold.leaf;
+  if (s.staging == Staging::registers && elements > max_elements_in_registers)
+    return fmt::format("staging=registers: {} elements per thread, at most {} fit", elements, max_elements_in_registers);
+  if (elements > max_elements_per_thread)
+    return fmt::format("{} elements per thread, at most {} are unrolled", elements, max_elements_per_thread);
+  if (s.early_weights && s.staging != Staging::registers) return "weights=early needs staging=registers";
+  if (shape.shared_bytes > device.shared_per_block)
+    return fmt::format("{} bytes of shared memory, a block has {}", shape.shared_bytes, device.shared_per_block);
+  return {};
+}
+
+std::string cpu_rule(const Fold& fold, const CpuSchedule& s, const DeviceTraits& device) {
+  if (device.kind != DeviceTraits::Kind::cpu) return "a cpu schedule needs a cpu device";
+  if (s.width != 4 && s.width != 8 && s.width != 16) return fmt::format("width={} must be 4, 8 or 16", s.width);
+  if (fold.leaf > 16) return fmt::format("the cpu backend takes leaves of at most 16 elements, the fold has {}", fold.leaf);
+  return {};
+}
+
+}  // namespace
+
+class PlanMaker {
+ public:
+  static Plan make(const Spec& spec, const Fold& fold, const Schedule& schedule, const DeviceTraits& device) {
+    Plan plan;
+    plan.spec_ = spec;
+    plan.fold_ = fold;
+    plan.schedule_ = schedule;
+    plan.device_ = device;
+    return plan;
+  }
+};
+
+const Plan& PlanResult::value() const {
+  if (!*this) throw UsageError("no plan: " + broken_rule());
+  return std::get<Plan>(value_);
+}
+
+std::string PlanResult::broken_rule() const {
+  return std::holds_alternative<Plan>(value_) ? std::string() : std::get<std::string>(value_);
+}
+
+PlanResult make_plan(const Spec& spec, const Fold& fold, const Schedule& schedule, const DeviceTraits& device) {
+  std::string rule = broken_rule(fold);
+  if (rule.empty())
+    rule = std::holds_alternative<GpuSchedule>(schedule)
+               ? gpu_rule(spec, fold, std::get<GpuSchedule>(schedule), device)
+               : cpu_rule(fold, std::get<CpuSchedule>(schedule), device);
+  if (!rule.empty()) return rule;
+  return PlanMaker::make(spec, fold, schedule, device);
+}
+
+std::string text(const Plan& plan) {
+  const DeviceTraits& device = plan.device();
+  const std::string target = device.kind == DeviceTraits::Kind::cuda
+                                 ? fmt::format("sm_{}", device.arch)
+                                 : fmt::format("{} {}", device.triple, device.features);
+  return fmt::format("{} | {} | {} | {}", text(plan.spec()), text(plan.fold()), text(plan.schedule()), target);
+}
+
+std::string digest_of(const Plan& plan) { return digest(text(plan)); }
+
+GpuShape gpu_shape(const Plan& plan) { return shape_of(plan.spec(), plan.fold(), plan.gpu()); }
+
+std::uint32_t grid_blocks(const Plan& plan, std::int64_t tokens) {
+  const GpuSchedule& s = plan.gpu();
+  const std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  const std::int64_t groups = tokens / s.rows_per_block + (tokens % s.rows_per_block != 0);
+  if (tokens < 1 || groups > most / s.blocks_per_row)
+    throw UsageError(fmt::format("tokens is {}, allowed with this schedule is 1 to {}", tokens,
+                                 most / s.blocks_per_row * s.rows_per_block));
+  const std::int64_t blocks = groups * s.blocks_per_row;
+  if (s.blocks_per_sm == 0) return static_cast<std::uint32_t>(blocks);
+  return static_cast<std::uint32_t>(
+      std::min<std::int64_t>(blocks, static_cast<std::int64_t>(s.blocks_per_sm) * plan.device().multiprocessors));
+}
+
+}  // namespace isofold

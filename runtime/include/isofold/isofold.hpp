@@ -1,0 +1,3 @@
+#pragma once
+/// The one header that applications include.
+#include <isofold/runtime.hpp>

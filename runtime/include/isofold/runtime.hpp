@@ -1,0 +1,135 @@
+#pragma once
+#include <isofold/codegen/device_traits.hpp>
+#include <isofold/codegen/fold.hpp>
+#include <isofold/codegen/rms_norm.hpp>
+#include <isofold/codegen/schedule.hpp>
+#include <isofold/codegen/spec.hpp>
+#include <isofold/error.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct CUstream_st;  // a CUDA stream is CUstream_st*, whether CUstream or cudaStream_t
+
+namespace isofold {
+
+class RuntimeImpl;
+class OperatorImpl;
+
+struct RuntimeOptions {
+  /// "auto" (the first CUDA device that works, else the CPU), "cuda:<index>" or "cpu".
+  /// Empty: environment variable ISOFOLD_DEVICE, else "auto".
+  std::string device;
+  /// Folder of the disk cache; empty: ISOFOLD_CACHE_DIR, else the user's own cache folder. "off": memory only.
+  std::string cache_folder;
+  /// Tuning tables (files or folders) that are read besides those that come with the library; later ones win.
+  std::vector<std::string> tables;
+};
+
+/// One tensor of a launch: its first element and, for row tensors, the distance between rows in elements.
+/// row_stride 0 stands for N (dense rows). Column tensors ignore it.
+struct ConstTensor {
+  const void* data = nullptr;
+  std::int64_t row_stride = 0;
+};
+struct MutableTensor {
+  void* data = nullptr;
+  std::int64_t row_stride = 0;
+};
+
+/// Arguments of rms_norm and add_rms_norm. Shapes: x, residual, y, residual_out [tokens, N] with their row strides,
+/// weight [N]. On a CUDA device pointers are device-accessible, on the CPU plain. y may be x's or residual's very buffer, residual_out
+/// residual's or x's (same stride and dtype): each row is read before it is written; any other overlap is an error.
+struct RmsNormArguments {
+  ConstTensor x;
+  ConstTensor residual;
+  const void* weight = nullptr;
+  MutableTensor y;
+  MutableTensor residual_out;
+};
+
+/// What an operator runs for a token count.
+struct Choice {
+  GpuSchedule gpu;         // when on a CUDA device
+  CpuSchedule cpu;         // when on the CPU
+  std::string schedule;    // text of the one that counts
+  std::string origin;      // "table <file>:<line>", "tuned in this process" or "cost model"
+};
+
+struct PrepareOptions {
+  /// Every pointer and row stride of the launches to come is a multiple of this many bytes (a power of two).
+  int alignment = 16;
+};
+
+/// A prepared computation for one (Spec, Fold, device). A cheap handle: copies share one state.
+/// All members are thread-safe.
+class Operator {
+ public:
+  const Spec& spec() const;
+  const Fold& fold() const;
+  /// Equal ids on two machines mean equal output bits for equal inputs.
+  std::string bits_id() const;
+
+  /// Compiles and loads what launches over these token counts (each >= 1) need. Not allowed inside a stream capture.
+  void prepare(std::span<const std::int64_t> tokens, const PrepareOptions& options = {});
+  /// The same for every token count from 1 to max_tokens.
+  void prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options = {});
+
+  /// Enqueues the computation of `tokens` rows. tokens == 0 succeeds and does nothing. On the CPU `stream` is ignored and the call returns when the result
+  /// is there. After `prepare` for this token count and alignment the call allocates nothing, does not synchronise, and
+  /// may be captured in a CUDA graph; without, it compiles first, or, inside a capture, throws UsageError naming the
+  /// missing kernel and leaves the capture valid. Throws UsageError, before anything is written, for null or misaligned
+  /// pointers, a stride below N, overlapping buffers that are not identical, or tokens < 0 or too large.
+  void launch(CUstream_st* stream, const RmsNormArguments& arguments, std::int64_t tokens) const;
+
+  /// The general form: tensors in the Spec's order.
+  void launch(CUstream_st* stream, std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs,
+              std::int64_t tokens) const;
+
+  /// The schedule a launch over `tokens` rows uses, and why.
+  Choice choice(std::int64_t tokens, int alignment = 16) const;
+  /// Generated text of that kernel: CUDA source, or LLVM IR on the CPU.
+  std::string source(std::int64_t tokens, int alignment = 16) const;
+  /// Token counts at which the schedule changes: first counts of each range, ascending, beginning with 1.
+  std::vector<std::int64_t> boundaries() const;
+
+  /// Internal handle; stable for the library's own tools.
+  const std::shared_ptr<OperatorImpl>& impl() const { return impl_; }
+  explicit Operator(std::shared_ptr<OperatorImpl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<OperatorImpl> impl_;
+};
+
+/// A device with its caches and tuning tables. A cheap handle, thread-safe; everything it opened is released with the
+/// last handle or Operator.
+class Runtime {
+ public:
+  /// Throws UsageError when the device does not exist, is too old, or fails the numerics probe.
+  explicit Runtime(const RuntimeOptions& options = {});
+
+  const DeviceTraits& device() const;
+  /// "cuda:0" or "cpu".
+  std::string device_name() const;
+
+  Operator rms_norm(const RmsNormOptions& options) const;
+  /// Any Spec with the default fold, or with a given one.
+  Operator make_operator(const Spec& spec, std::optional<Fold> fold = std::nullopt) const;
+
+  /// Internal handle; stable for the library's own tools.
+  const std::shared_ptr<RuntimeImpl>& impl() const { return impl_; }
+
+ private:
+  std::shared_ptr<RuntimeImpl> impl_;
+};
+
+/// Version of the library, for example "0.1.0".
+std::string_view version();
+
+}  // namespace isofold

@@ -1,0 +1,54 @@
+#pragma once
+#include <isofold/runtime.hpp>
+#include <isofold/tuning_table.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace isofold {
+
+/// What tuning reports while it runs; `done` of `total` work items.
+struct TuneProgress {
+  std::string stage;  // "compile", "verify", "measure"
+  std::size_t done = 0;
+  std::size_t total = 0;
+};
+
+struct TuneOptions {
+  std::vector<std::int64_t> tokens;      // each >= 1, ascending
+  double seconds = 20;                   // budget for the measurement; what was measured by then decides
+  int max_candidates = 0;                // of the cost model's order per token count; 0: all
+  bool any_fold = false;                 // measure the natural folds too (price of invariance)
+  std::function<bool(const TuneProgress&)> progress;  // returning false stops early with what is known
+};
+
+/// One measured schedule.
+struct Timing {
+  Schedule schedule;
+  Fold fold;
+  double microseconds = 0;  // median of a graph-replayed launch over rotating inputs
+  double spread = 0;        // (75th - 25th percentile) / median
+};
+
+struct TokenResult {
+  std::int64_t tokens = 0;
+  std::vector<Timing> timings;  // fastest first; of the operator's fold
+  Timing best_any_fold;         // with any_fold: the fastest of every fold (microseconds 0 otherwise)
+};
+
+struct TuneResult {
+  std::vector<TokenResult> tokens;
+  TableRecord record;            // ready to be written to a table
+  std::size_t candidates = 0;    // compiled
+  std::size_t rejected = 0;      // failed the bit gate: a bug, reported with the schedule's text
+  std::vector<std::string> rejected_schedules;
+  double compile_seconds = 0, verify_seconds = 0, measure_seconds = 0;
+};
+
+/// Measures every candidate schedule whose output equals the oracle's raw bytes on random and adversarial rows, and
+/// picks the fastest per token count. The operator uses the result from then on.
+TuneResult tune(Operator& op, const TuneOptions& options);
+
+}  // namespace isofold

@@ -1,0 +1,154 @@
+#include "settings.hpp"
+
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <isofold/error.hpp>
+
+namespace isofold {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t max_threads = 1024;
+
+[[noreturn]] void refuse(const char* variable, const std::string& value, const std::string& allowed) {
+  throw UsageError(std::string(variable) + " is \"" + value + "\"; allowed: " + allowed);
+}
+
+/// The digits of `text` as a number no larger than `largest`; anything else gives nothing.
+std::optional<std::size_t> parse_number(std::string_view text, std::size_t largest) {
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || number > largest)
+    return std::nullopt;
+  return number;
+}
+
+std::string absolute(const std::string& path) { return fs::absolute(path).lexically_normal().string(); }
+
+std::string parse_device(const char* variable, const std::string& value) {
+  if (value == "auto" || value == "cpu") return value;
+  if (value == "cuda") return "cuda:0";
+  if (value.starts_with("cuda:") && parse_number(value.substr(5), 1023)) return value;
+  refuse(variable, value, "auto, cpu, cuda or cuda:<number of the device>");
+}
+
+bool parse_switch(const char* variable, const std::string& value) {
+  if (value == "on") return true;
+  if (value == "off") return false;
+  refuse(variable, value, "on or off");
+}
+
+std::size_t parse_threads(const char* variable, const std::string& value) {
+  const std::optional<std::size_t> number = parse_number(value, max_threads);
+  if (!number || *number == 0) refuse(variable, value, "1 to " + std::to_string(max_threads));
+  return *number;
+}
+
+LogLevel parse_level(const char* variable, const std::string& value) {
+  for (LogLevel level : {LogLevel::off, LogLevel::error, LogLevel::warning, LogLevel::info, LogLevel::debug})
+    if (value == name_of(level)) return level;
+  refuse(variable, value, "off, error, warning, info or debug");
+}
+
+/// A bare name is left to the loader's search; anything with a slash must be a file that exists.
+std::string parse_library(const char* variable, const std::string& value) {
+  if (value.find('/') == std::string::npos) return value;
+  std::error_code error;
+  if (!fs::is_regular_file(value, error)) refuse(variable, value, "a library file that exists, or a bare name");
+  return absolute(value);
+}
+
+std::string parse_existing_folder(const char* variable, const std::string& value) {
+  std::error_code error;
+  if (!fs::is_directory(value, error)) refuse(variable, value, "a folder that exists");
+  return absolute(value);
+}
+
+std::string parse_new_folder(const char* variable, const std::string& value) {
+  std::error_code error;
+  if (fs::exists(value, error) && !fs::is_directory(value, error))
+    refuse(variable, value, "a folder (it is made when it is missing)");
+  return absolute(value);
+}
+
+std::vector<std::string> parse_tables(const char* variable, const std::string& value) {
+  std::vector<std::string> paths;
+  for (std::size_t start = 0; start <= value.size();) {
+    const std::size_t end = std::min(value.find(':', start), value.size());
+    const std::string path = value.substr(start, end - start);
+    std::error_code error;
+    if (path.empty() || !fs::exists(path, error))
+      refuse(variable, value, "files or folders that exist, separated by ':' (\"" + path + "\" is not one)");
+    paths.push_back(absolute(path));
+    start = end + 1;
+  }
+  return paths;
+}
+
+std::optional<std::string> default_cache_dir(const Settings::Lookup& variable) {
+  // A relative XDG_CACHE_HOME is invalid by the base directory specification and is ignored.
+  if (const auto xdg = variable("XDG_CACHE_HOME"); xdg && xdg->starts_with('/')) return *xdg + "/isofold";
+  if (const auto home = variable("HOME"); home && home->starts_with('/')) return *home + "/.cache/isofold";
+  return std::nullopt;
+}
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ":") + item;
+  return text;
+}
+
+}  // namespace
+
+Settings Settings::from_environment() {
+  return from([](const char* name) -> std::optional<std::string> {
+    const char* value = std::getenv(name);
+    if (value == nullptr) return std::nullopt;
+    return value;
+  });
+}
+
+Settings Settings::from(const Lookup& variable) {
+  Settings settings;
+  settings.cache_dir.value = default_cache_dir(variable);
+  const auto read = [&](auto& setting, const char* name, auto parse) {
+    const std::optional<std::string> text = variable(name);
+    if (!text || text->empty()) return;
+    setting.value = parse(name, *text);
+    setting.source = SettingSource::environment;
+  };
+  read(settings.device, "ISOFOLD_DEVICE", parse_device);
+  read(settings.cache, "ISOFOLD_CACHE", parse_switch);
+  read(settings.cache_dir, "ISOFOLD_CACHE_DIR", parse_new_folder);
+  read(settings.tables, "ISOFOLD_TABLES", parse_tables);
+  read(settings.nvrtc, "ISOFOLD_NVRTC", parse_library);
+  read(settings.cuda, "ISOFOLD_CUDA", parse_library);
+  read(settings.dump, "ISOFOLD_DUMP", parse_new_folder);
+  read(settings.templates, "ISOFOLD_TEMPLATES", parse_existing_folder);
+  read(settings.threads, "ISOFOLD_THREADS", parse_threads);
+  read(settings.log, "ISOFOLD_LOG", parse_level);
+  return settings;
+}
+
+std::vector<SettingLine> describe(const Settings& s) {
+  return {
+      {"ISOFOLD_DEVICE", s.device.value, s.device.source, "device to run on: auto, cpu, cuda or cuda:<n>"},
+      {"ISOFOLD_CACHE", s.cache.value ? "on" : "off", s.cache.source, "disk cache: on or off"},
+      {"ISOFOLD_CACHE_DIR", s.cache_dir.value.value_or(""), s.cache_dir.source, "folder of the disk cache"},
+      {"ISOFOLD_TABLES", joined(s.tables.value), s.tables.source,
+       "tuning tables searched first: files or folders, separated by ':'"},
+      {"ISOFOLD_NVRTC", s.nvrtc.value.value_or(""), s.nvrtc.source, "NVRTC library to open"},
+      {"ISOFOLD_CUDA", s.cuda.value.value_or(""), s.cuda.source, "CUDA driver library to open"},
+      {"ISOFOLD_DUMP", s.dump.value.value_or(""), s.dump.source, "folder for the generated text of every kernel"},
+      {"ISOFOLD_TEMPLATES", s.templates.value.value_or(""), s.templates.source,
+       "folder whose templates replace the embedded ones"},
+      {"ISOFOLD_THREADS", s.threads.value == 0 ? "" : std::to_string(s.threads.value), s.threads.source,
+       "threads of the CPU backend, 1 to " + std::to_string(max_threads) + "; default: one for each CPU"},
+      {"ISOFOLD_LOG", std::string(name_of(s.log.value)), s.log.source,
+       "messages: off, error, warning, info or debug"},
+  };
+}
+
+}  // namespace isofold

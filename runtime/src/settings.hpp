@@ -1,0 +1,64 @@
+#pragma once
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "log.hpp"
+
+namespace isofold {
+
+enum class SettingSource { builtin, environment };
+
+/// One value and where it came from.
+template <class T>
+struct Setting {
+  T value{};
+  SettingSource source = SettingSource::builtin;
+};
+
+/// Everything that the environment may change. This is the only place that reads it. An empty variable counts as
+/// unset; relative paths are made absolute against the working directory at the time of the call.
+struct Settings {
+  /// ISOFOLD_DEVICE: auto (the first GPU that can be used, else the CPU), cpu, cuda, or cuda:<n>; "cuda" is "cuda:0".
+  Setting<std::string> device{"auto"};
+  /// ISOFOLD_CACHE: on or off. Off keeps kernels in memory only.
+  Setting<bool> cache{true};
+  /// ISOFOLD_CACHE_DIR, else $XDG_CACHE_HOME/isofold, else $HOME/.cache/isofold, else nothing: memory only.
+  Setting<std::optional<std::string>> cache_dir{};
+  /// ISOFOLD_TABLES: files or folders of tuning tables, separated by ':', searched before the shipped ones.
+  Setting<std::vector<std::string>> tables{};
+  /// ISOFOLD_NVRTC: the NVRTC library to open, a file or a bare name.
+  Setting<std::optional<std::string>> nvrtc{};
+  /// ISOFOLD_CUDA: the CUDA driver library to open, a file or a bare name.
+  Setting<std::optional<std::string>> cuda{};
+  /// ISOFOLD_DUMP: a folder to which the generated text of every kernel is written.
+  Setting<std::optional<std::string>> dump{};
+  /// ISOFOLD_TEMPLATES: an existing folder whose templates replace the embedded ones.
+  Setting<std::optional<std::string>> templates{};
+  /// ISOFOLD_THREADS: threads of the CPU backend, 1..1024; 0 (the default) is one for each CPU of this process.
+  Setting<std::size_t> threads{0};
+  /// ISOFOLD_LOG: off, error, warning, info or debug.
+  Setting<LogLevel> log{LogLevel::warning};
+
+  using Lookup = std::function<std::optional<std::string>(const char* name)>;
+  /// Reads the process environment. UsageError that names the variable, its value and what is allowed.
+  static Settings from_environment();
+  /// The same from any source of variables.
+  static Settings from(const Lookup& variable);
+};
+
+/// One line of a listing: what `isofold doctor` prints.
+struct SettingLine {
+  std::string variable;  ///< "ISOFOLD_LOG"
+  std::string value;     ///< effective value as text; "" where there is none
+  SettingSource source;
+  std::string meaning;  ///< what it does and what is allowed
+};
+
+/// Every setting, in a fixed order.
+std::vector<SettingLine> describe(const Settings& settings);
+
+}  // namespace isofold

@@ -1,0 +1,67 @@
+#include "support/call.hpp"
+
+#include <fmt/format.h>
+
+namespace isofold::testing {
+
+Call::Call(const Spec& spec, const Fold& fold, const CallOptions& options) : spec_(spec), options_(options) {
+  const auto shape_of = [&](DType dtype, std::int64_t rows) {
+    return Shape{dtype, rows, spec.n, spec.n + options.stride_padding, options.offset};
+  };
+  for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+    const isofold::Tensor& input = spec.inputs[i];
+    Tensor tensor(shape_of(input.dtype, input.extent == Extent::row ? options.tokens : 1));
+    // Row tensors start with different kinds, so that for example infinities of one meet zeros of the other.
+    const std::uint64_t seed = options.seed + 4 * i;
+    if (options.ordinary_rows)
+      tensor.fill(RowKind::normal, seed);
+    else if (input.extent == Extent::row)
+      tensor.fill_all_kinds(seed);
+    else
+      tensor.fill(RowKind::infinite, seed);
+    inputs_.push_back(std::move(tensor));
+  }
+  original_inputs_ = inputs_;
+  reset_outputs();
+  expected_ = outputs_;
+  std::vector<View> views;
+  for (Tensor& tensor : expected_) views.push_back(tensor.view());
+  interpret(spec_, fold, options_.tokens, input_views(), views);
+}
+
+std::vector<ConstView> Call::input_views() const {
+  std::vector<ConstView> views;
+  for (const Tensor& tensor : inputs_) views.push_back(tensor.const_view());
+  return views;
+}
+
+std::vector<View> Call::output_views() {
+  std::vector<View> views;
+  for (Tensor& tensor : outputs_) views.push_back(tensor.view());
+  return views;
+}
+
+void Call::reset_outputs() {
+  outputs_.clear();
+  for (const Output& output : spec_.outputs)
+    outputs_.emplace_back(
+        Shape{output.dtype, options_.tokens, spec_.n, spec_.n + options_.stride_padding, options_.offset});
+}
+
+std::string Call::fault() const {
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    if (const std::string what = outputs_[i].broken_canary(); !what.empty())
+      return fmt::format("{}: {}", spec_.outputs[i].name, what);
+    if (const std::string what = difference(outputs_[i], expected_[i]); !what.empty())
+      return fmt::format("{}: {}", spec_.outputs[i].name, what);
+  }
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (const std::string what = inputs_[i].broken_canary(); !what.empty())
+      return fmt::format("{}: {}", spec_.inputs[i].name, what);
+    if (const std::string what = difference(inputs_[i], original_inputs_[i]); !what.empty())
+      return fmt::format("input {} was written: {}", spec_.inputs[i].name, what);
+  }
+  return {};
+}
+
+}  // namespace isofold::testing

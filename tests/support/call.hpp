@@ -1,0 +1,52 @@
+#pragma once
+#include <isofold/codegen/fold.hpp>
+#include <isofold/codegen/interpreter.hpp>
+#include <isofold/codegen/spec.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "support/tensor.hpp"
+
+namespace isofold::testing {
+
+struct CallOptions {
+  std::int64_t tokens = 1;
+  std::int64_t offset = 0;          // of every tensor, in elements
+  std::int64_t stride_padding = 0;  // elements between the rows of row tensors
+  std::uint64_t seed = 1;
+  bool ordinary_rows = false;  // normal rows only, instead of one kind after the other
+};
+
+/// The tensors of one call: inputs filled, outputs still canaries, and what the oracle says the outputs must
+/// be.
+class Call {
+ public:
+  Call(const Spec& spec, const Fold& fold, const CallOptions& options);
+
+  const Spec& spec() const { return spec_; }
+  std::int64_t tokens() const { return options_.tokens; }
+  std::vector<Tensor>& inputs() { return inputs_; }
+  std::vector<Tensor>& outputs() { return outputs_; }
+  const std::vector<Tensor>& expected() const { return expected_; }
+  std::vector<ConstView> input_views() const;
+  std::vector<View> output_views();
+
+  /// Outputs as before the call: every byte a canary.
+  void reset_outputs();
+
+  /// Empty when the outputs are the oracle's bytes, all canaries are whole and no input was written; else the
+  /// first thing that is wrong.
+  std::string fault() const;
+
+ private:
+  Spec spec_;
+  CallOptions options_;
+  std::vector<Tensor> inputs_;
+  std::vector<Tensor> original_inputs_;
+  std::vector<Tensor> outputs_;
+  std::vector<Tensor> expected_;
+};
+
+}  // namespace isofold::testing

@@ -1,0 +1,102 @@
+#include "support/rows.hpp"
+
+#include <isofold/codegen/interpreter.hpp>
+
+#include <bit>
+#include <cstring>
+
+#include "support/random.hpp"
+
+namespace isofold::testing {
+namespace {
+
+/// Field widths of a binary format; its bit patterns are sign, exponent, mantissa.
+struct Format {
+  int bits;
+  int mantissa;
+  int exponent;
+
+  std::uint32_t sign_bit() const { return std::uint32_t{1} << (bits - 1); }
+  std::uint32_t mantissa_mask() const { return (std::uint32_t{1} << mantissa) - 1; }
+  std::uint32_t largest_exponent() const { return (std::uint32_t{1} << exponent) - 1; }
+  std::uint32_t infinity() const { return largest_exponent() << mantissa; }
+  int bias() const { return (1 << (exponent - 1)) - 1; }
+};
+
+Format format_of(DType dtype) {
+  if (dtype == DType::f32) return {32, 23, 8};
+  return dtype == DType::bf16 ? Format{16, 7, 8} : Format{16, 10, 5};
+}
+
+/// Sum of twelve uniform numbers less six: nearly normal, and exact integer arithmetic up to the last step.
+float bell(Random& random) {
+  std::int64_t sum = -6 * (std::int64_t{1} << 20);
+  for (int i = 0; i < 12; ++i) sum += static_cast<std::int64_t>(random.bits() >> 44);
+  return static_cast<float>(sum) * 0x1p-20f;
+}
+
+std::uint32_t bell_bits(DType dtype, Random& random) {
+  const float value = bell(random);
+  if (dtype == DType::f32) return std::bit_cast<std::uint32_t>(value);
+  return dtype == DType::bf16 ? to_bf16(value) : to_f16(value);
+}
+
+std::uint32_t element(RowKind kind, DType dtype, Random& random) {
+  const Format format = format_of(dtype);
+  const std::uint32_t sign = random.one_in(2) ? format.sign_bit() : 0;
+  const std::uint32_t mantissa = static_cast<std::uint32_t>(random.bits()) & format.mantissa_mask();
+  const auto with_exponent = [&](std::uint32_t exponent) {
+    return sign | exponent << format.mantissa | mantissa;
+  };
+  switch (kind) {
+    case RowKind::normal:
+      break;
+    case RowKind::mixed_scale: {
+      // Squares and their sums stay finite in binary32.
+      const int span = std::min(40, format.bias() - 1);
+      return with_exponent(static_cast<std::uint32_t>(format.bias() - span) +
+                           static_cast<std::uint32_t>(random.below(2 * span + 1)));
+    }
+    case RowKind::subnormal:
+      return with_exponent(random.one_in(8) ? 1 : 0);
+    case RowKind::negative_zero:
+      return format.sign_bit();
+    case RowKind::tiny_sum:
+      return random.one_in(16) ? with_exponent(0) : sign;
+    case RowKind::huge:
+      return with_exponent(format.largest_exponent() - 1);
+    case RowKind::infinite:
+      if (random.one_in(64)) return sign | format.infinity();
+      break;
+    case RowKind::nan:
+      if (random.one_in(64)) return sign | format.infinity() | (mantissa == 0 ? 1 : mantissa);
+      break;
+    case RowKind::any_bits:
+      return static_cast<std::uint32_t>(random.bits() >> (64 - format.bits));
+  }
+  return bell_bits(dtype, random);
+}
+
+}  // namespace
+
+std::string_view name_of(RowKind kind) {
+  static constexpr std::string_view names[] = {"normal",        "mixed_scale", "subnormal",
+                                               "negative_zero", "tiny_sum",    "huge",
+                                               "infinite",      "nan",         "any_bits"};
+  return names[static_cast<std::size_t>(kind)];
+}
+
+void fill_row(RowKind kind, DType dtype, void* row, std::int64_t n, std::uint64_t seed) {
+  Random random(seed, static_cast<std::uint64_t>(kind), static_cast<std::uint64_t>(dtype));
+  auto* bytes = static_cast<std::byte*>(row);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint32_t bits = element(kind, dtype, random);
+    const auto narrow = static_cast<std::uint16_t>(bits);
+    if (dtype == DType::f32)
+      std::memcpy(bytes + 4 * i, &bits, 4);
+    else
+      std::memcpy(bytes + 2 * i, &narrow, 2);
+  }
+}
+
+}  // namespace isofold::testing

@@ -1,0 +1,30 @@
+#pragma once
+#include <isofold/codegen/dtype.hpp>
+
+#include <cstdint>
+#include <string_view>
+
+namespace isofold::testing {
+
+/// What a generated row is made of.
+enum class RowKind : std::uint8_t {
+  normal,         // bell-shaped, about -6 to 6
+  mixed_scale,    // magnitudes over many powers of two: every order of additions gives another sum
+  subnormal,      // of the dtype, and its smallest normal numbers
+  negative_zero,  // -0.0 alone
+  tiny_sum,       // zeros of both signs and a few subnormals: the sum of squares is 0 or subnormal
+  huge,           // the largest finite numbers: sums of squares overflow
+  infinite,       // normal with an infinity of either sign here and there
+  nan,            // normal with NaNs of odd payloads and either sign here and there
+  any_bits,       // every bit pattern, equally likely
+};
+inline constexpr RowKind all_row_kinds[] = {RowKind::normal,        RowKind::mixed_scale, RowKind::subnormal,
+                                            RowKind::negative_zero, RowKind::tiny_sum,    RowKind::huge,
+                                            RowKind::infinite,      RowKind::nan,         RowKind::any_bits};
+
+std::string_view name_of(RowKind kind);
+
+/// Writes n elements. The same (kind, dtype, n, seed) gives the same bytes on every machine.
+void fill_row(RowKind kind, DType dtype, void* row, std::int64_t n, std::uint64_t seed);
+
+}  // namespace isofold::testing
