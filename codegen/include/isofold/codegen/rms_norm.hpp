@@ -23,13 +23,13 @@ enum class ResidualMode : std::uint8_t {
 struct RmsNormOptions {
   std::int64_t n = 0;
   DType dtype = DType::bf16;                // of x
-  std::optional<DType> output_dtype;        // of y; x's when absent
+  std::optional<DType> output_dtype = {};        // of y; x's when absent
   bool weight = true;
-  std::optional<DType> weight_dtype;        // x's when absent
+  std::optional<DType> weight_dtype = {};        // x's when absent
   WeightMode weight_mode = WeightMode::f32;
   bool weight_offset_one = false;           // multiply by (1 + w), as Gemma does
   bool residual = false;
-  std::optional<DType> residual_dtype;      // of residual and residual_out; x's when absent
+  std::optional<DType> residual_dtype = {};      // of residual and residual_out; x's when absent
   ResidualMode residual_mode = ResidualMode::f32_sum;
   float eps = 1e-6f;                        // finite, >= 0
   bool operator==(const RmsNormOptions&) const = default;
