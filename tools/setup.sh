@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Installs what building Isofold needs and this machine lacks, from the distribution's own packages (Debian 12, Ubuntu
+# 24.04 and newer; as root or with sudo). Nothing is installed, and no network is used, when nothing is missing.
+#
+#   tools/setup.sh            what the libraries and the command need
+#   tools/setup.sh --tests    and what the tests need
+#
+# LLVM (the CPU backend), rapidcheck (property tests) and Google Benchmark are optional: when they cannot be had, a line
+# says so and the build goes on without them.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tests=no
+for argument in "$@"; do
+  case $argument in
+    --tests) tests=yes ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) echo "setup: unknown argument '$argument' (allowed: --tests)" >&2; exit 2 ;;
+  esac
+done
+
+say() { echo "setup: $*"; }
+has_command() { command -v "$1" > /dev/null 2>&1; }
+
+# True when version $1 is at least $2.
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+cmake_works() {
+  has_command cmake && at_least "$(cmake --version | sed -n '1s/[^0-9]*//p')" 3.25
+}
+compiler_works() { echo '#include <concepts>' | "${CXX:-c++}" -std=c++20 -fsyntax-only -x c++ - > /dev/null 2>&1; }
+
+# Names of the libraries that CMake finds, one per line.
+found_libraries() {
+  cmake_works && compiler_works && has_command ninja || return 0
+  local build
+  build=$(mktemp -d)
+  cmake -S "$root/tools/cmake/probe" -B "$build" -G Ninja 2> /dev/null | sed -n 's/^-- have //p' || true
+  rm -rf "$build"
+}
+
+# Sets `required` and `optional` to the packages of what is missing. LLVM is named "llvm": which version there is shows
+# only after the package lists are read.
+find_missing() {
+  required=() optional=()
+  cmake_works || required+=(cmake)
+  has_command ninja || required+=(ninja-build)
+  compiler_works || required+=(g++)
+  local found
+  found=$'\n'$(found_libraries)$'\n'
+  local need_required=(fmt:libfmt-dev nlohmann_json:nlohmann-json3-dev CLI11:libcli11-dev xxHash:libxxhash-dev)
+  local need_optional=(LLVM:llvm)
+  if [ "$tests" = yes ]; then
+    need_required+=(doctest:doctest-dev)
+    need_optional+=(rapidcheck:librapidcheck-dev benchmark:libbenchmark-dev)
+  fi
+  local pair
+  for pair in "${need_required[@]}"; do
+    [[ $found == *$'\n'${pair%%:*}$'\n'* ]] || required+=("${pair#*:}")
+  done
+  for pair in "${need_optional[@]}"; do
+    [[ $found == *$'\n'${pair%%:*}$'\n'* ]] || optional+=("${pair#*:}")
+  done
+}
+
+# Command prefix that makes us root; "no" where there is no way.
+as_root=no
+if [ "$(id -u)" = 0 ]; then
+  as_root=""
+elif has_command sudo; then
+  as_root=sudo
+fi
+apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"; }
+
+newest_llvm_package() {
+  local version
+  for version in 19 18 17 16 15; do
+    if apt-cache show "llvm-$version-dev" > /dev/null 2>&1; then
+      echo "llvm-$version-dev"
+      return
+    fi
+  done
+}
+
+without() {
+  case $1 in
+    llvm*) say "no LLVM 15 to 20: building without the CPU backend" ;;
+    *) say "$1 cannot be installed: building without it" ;;
+  esac
+}
+
+find_missing
+if [ ${#required[@]} = 0 ] && [ ${#optional[@]} = 0 ]; then
+  say "everything is here, nothing to install"
+  exit 0
+fi
+
+if ! has_command apt-get || [ "$as_root" = no ]; then
+  if [ ${#required[@]} -gt 0 ]; then
+    echo "setup: missing here, as Debian and Ubuntu name the packages: ${required[*]}" >&2
+    echo "setup: they cannot be installed from here (it takes apt-get, and root or sudo); install them and try again" >&2
+    exit 2
+  fi
+  for package in "${optional[@]}"; do without "$package"; done
+  exit 0
+fi
+
+say "missing: ${required[*]} ${optional[*]}"
+if ! apt update > /dev/null 2>&1; then
+  say "the package lists could not be renewed (no network?), trying with what is there"
+fi
+if [ ${#required[@]} -gt 0 ] && ! apt install --no-install-recommends -y "${required[@]}" > /dev/null; then
+  echo "setup: apt-get could not install: ${required[*]}" >&2
+  exit 2
+fi
+for package in "${optional[@]}"; do
+  [ "$package" != llvm ] || package=$(newest_llvm_package)
+  [ -n "$package" ] || { without llvm; continue; }
+  apt install --no-install-recommends -y "$package" > /dev/null 2>&1 || without "$package"
+done
+
+# What was installed has to be found now; optional packages were spoken of above.
+find_missing
+if [ ${#required[@]} -gt 0 ]; then
+  echo "setup: installed, but still not usable: ${required[*]} (cmake 3.25 or newer and a C++20 compiler are needed)" >&2
+  exit 2
+fi
+say "done"
