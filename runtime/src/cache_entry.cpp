@@ -76,7 +76,8 @@ std::variant<CacheEntry, std::string> decode(std::string_view bytes) {
   if (schema != cache_schema) return "schema of another version";
   const std::optional<std::uint32_t> sections = reader.number<std::uint32_t>();
   CacheEntry entry;
-  bool whole = sections && reader.string(entry.key_text) && reader.string(entry.kind) && reader.string(entry.metadata);
+  bool whole =
+      sections && reader.string(entry.key_text) && reader.string(entry.kind) && reader.string(entry.metadata);
   for (std::uint32_t index = 0; whole && index < *sections; ++index) {
     auto& [name, text] = entry.sections.emplace_back();
     whole = reader.string(name) && reader.string(text);

@@ -9,8 +9,8 @@
 
 namespace isofold {
 
-/// What one file of the disk cache holds: for a GPU kernel its source, PTX and cubin, for a CPU kernel its LLVM IR
-/// and object. All members are bytes, not only text.
+/// What one file of the disk cache holds: for a GPU kernel its source, PTX and cubin, for a CPU kernel its
+/// LLVM IR and object. All members are bytes, not only text.
 struct CacheEntry {
   std::string key_text;  ///< everything that the content depends on; the file name is its digest
   std::string kind;      ///< "cuda", "cpu", ...

@@ -2,9 +2,9 @@
 #include <cstddef>
 #include <cstdint>
 
-// The part of the CUDA driver API that Isofold uses, declared from its public documentation so that no CUDA header is
-// needed to build. tests/unit/cuda_api_test.cpp compares every value and layout with cuda.h where a toolkit is found.
-// Everything here exists since CUDA 12.0.
+// The part of the CUDA driver API that Isofold uses, declared from its public documentation so that no CUDA
+// header is needed to build. tests/unit/cuda_api_test.cpp compares every value and layout with cuda.h where a
+// toolkit is found. Everything here exists since CUDA 12.0.
 
 struct CUctx_st;
 struct CUevent_st;
@@ -144,69 +144,69 @@ inline constexpr unsigned CU_EVENT_DEFAULT = 0;
 inline constexpr unsigned CU_EVENT_DISABLE_TIMING = 2;
 inline constexpr unsigned CU_MEMHOSTALLOC_PORTABLE = 1;
 
-// X(exported symbol, parameters): the functions of libcuda that are resolved when it is opened. All return CUresult.
-// The symbol carries the version whose signature is given.
-#define ISOFOLD_CUDA_FUNCTIONS(X)                                                                              \
-  X(cuInit, (unsigned flags))                                                                                  \
-  X(cuDriverGetVersion, (int* version))                                                                        \
-  X(cuGetErrorName, (CUresult error, const char** text))                                                       \
-  X(cuGetErrorString, (CUresult error, const char** text))                                                     \
-  X(cuDeviceGetCount, (int* count))                                                                            \
-  X(cuDeviceGet, (CUdevice * device, int ordinal))                                                             \
-  X(cuDeviceGetName, (char* name, int length, CUdevice device))                                                \
-  X(cuDeviceGetUuid_v2, (CUuuid * uuid, CUdevice device))                                                      \
-  X(cuDeviceTotalMem_v2, (std::size_t * bytes, CUdevice device))                                               \
-  X(cuDeviceGetAttribute, (int* value, CUdevice_attribute attribute, CUdevice device))                         \
-  X(cuDevicePrimaryCtxRetain, (CUcontext * context, CUdevice device))                                          \
-  X(cuDevicePrimaryCtxRelease_v2, (CUdevice device))                                                           \
-  X(cuCtxSetCurrent, (CUcontext context))                                                                      \
-  X(cuCtxGetCurrent, (CUcontext * context))                                                                    \
-  X(cuCtxGetDevice, (CUdevice * device))                                                                       \
-  X(cuCtxSynchronize, ())                                                                                      \
-  X(cuLibraryLoadData, (CUlibrary * library, const void* code, void* jit_options, void** jit_values,           \
-                        unsigned jit_count, void* options, void** values, unsigned count))                     \
-  X(cuLibraryUnload, (CUlibrary library))                                                                      \
-  X(cuLibraryGetKernel, (CUkernel * kernel, CUlibrary library, const char* name))                              \
-  X(cuKernelGetFunction, (CUfunction * function, CUkernel kernel))                                             \
-  X(cuFuncGetAttribute, (int* value, CUfunction_attribute attribute, CUfunction function))                     \
-  X(cuFuncSetAttribute, (CUfunction function, CUfunction_attribute attribute, int value))                      \
-  X(cuLaunchKernelEx, (const CUlaunchConfig* config, CUfunction function, void** arguments, void** extra))     \
-  X(cuOccupancyMaxActiveBlocksPerMultiprocessor,                                                               \
-    (int* blocks, CUfunction function, int block_size, std::size_t shared_bytes))                              \
-  X(cuOccupancyMaxActiveClusters, (int* clusters, CUfunction function, const CUlaunchConfig* config))          \
-  X(cuStreamCreate, (CUstream * stream, unsigned flags))                                                       \
-  X(cuStreamDestroy_v2, (CUstream stream))                                                                     \
-  X(cuStreamSynchronize, (CUstream stream))                                                                    \
-  X(cuStreamGetCtx, (CUstream stream, CUcontext * context))                                                    \
-  X(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned flags))                                       \
-  X(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status))                                    \
-  X(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode))                                      \
-  X(cuStreamEndCapture, (CUstream stream, CUgraph * graph))                                                    \
-  X(cuGraphGetNodes, (CUgraph graph, CUgraphNode * nodes, std::size_t * count))                                \
-  X(cuGraphDestroy, (CUgraph graph))                                                                           \
-  X(cuGraphInstantiateWithFlags, (CUgraphExec * executable, CUgraph graph, unsigned long long flags))          \
-  X(cuGraphExecDestroy, (CUgraphExec executable))                                                              \
-  X(cuGraphLaunch, (CUgraphExec executable, CUstream stream))                                                  \
-  X(cuEventCreate, (CUevent * event, unsigned flags))                                                          \
-  X(cuEventDestroy_v2, (CUevent event))                                                                        \
-  X(cuEventRecord, (CUevent event, CUstream stream))                                                           \
-  X(cuEventSynchronize, (CUevent event))                                                                       \
-  X(cuEventElapsedTime, (float* milliseconds, CUevent start, CUevent end))                                     \
-  X(cuMemAlloc_v2, (CUdeviceptr * pointer, std::size_t bytes))                                                 \
-  X(cuMemFree_v2, (CUdeviceptr pointer))                                                                       \
-  X(cuMemGetInfo_v2, (std::size_t * free, std::size_t * total))                                                \
-  X(cuMemHostAlloc, (void** pointer, std::size_t bytes, unsigned flags))                                       \
-  X(cuMemFreeHost, (void* pointer))                                                                            \
-  X(cuMemcpyHtoD_v2, (CUdeviceptr destination, const void* source, std::size_t bytes))                         \
-  X(cuMemcpyDtoH_v2, (void* destination, CUdeviceptr source, std::size_t bytes))                               \
-  X(cuMemcpyDtoD_v2, (CUdeviceptr destination, CUdeviceptr source, std::size_t bytes))                         \
-  X(cuMemcpyHtoDAsync_v2, (CUdeviceptr destination, const void* source, std::size_t bytes, CUstream stream))   \
-  X(cuMemcpyDtoHAsync_v2, (void* destination, CUdeviceptr source, std::size_t bytes, CUstream stream))         \
-  X(cuMemcpyDtoDAsync_v2, (CUdeviceptr destination, CUdeviceptr source, std::size_t bytes, CUstream stream))   \
-  X(cuMemsetD8_v2, (CUdeviceptr destination, unsigned char value, std::size_t count))                          \
-  X(cuMemsetD8Async, (CUdeviceptr destination, unsigned char value, std::size_t count, CUstream stream))       \
-  X(cuMemsetD32Async, (CUdeviceptr destination, unsigned value, std::size_t count, CUstream stream))           \
-  X(cuPointerGetAttributes,                                                                                    \
+// X(exported symbol, parameters): the functions of libcuda that are resolved when it is opened. All return
+// CUresult. The symbol carries the version whose signature is given.
+#define ISOFOLD_CUDA_FUNCTIONS(X)                                                                            \
+  X(cuInit, (unsigned flags))                                                                                \
+  X(cuDriverGetVersion, (int* version))                                                                      \
+  X(cuGetErrorName, (CUresult error, const char** text))                                                     \
+  X(cuGetErrorString, (CUresult error, const char** text))                                                   \
+  X(cuDeviceGetCount, (int* count))                                                                          \
+  X(cuDeviceGet, (CUdevice * device, int ordinal))                                                           \
+  X(cuDeviceGetName, (char* name, int length, CUdevice device))                                              \
+  X(cuDeviceGetUuid_v2, (CUuuid * uuid, CUdevice device))                                                    \
+  X(cuDeviceTotalMem_v2, (std::size_t * bytes, CUdevice device))                                             \
+  X(cuDeviceGetAttribute, (int* value, CUdevice_attribute attribute, CUdevice device))                       \
+  X(cuDevicePrimaryCtxRetain, (CUcontext * context, CUdevice device))                                        \
+  X(cuDevicePrimaryCtxRelease_v2, (CUdevice device))                                                         \
+  X(cuCtxSetCurrent, (CUcontext context))                                                                    \
+  X(cuCtxGetCurrent, (CUcontext * context))                                                                  \
+  X(cuCtxGetDevice, (CUdevice * device))                                                                     \
+  X(cuCtxSynchronize, ())                                                                                    \
+  X(cuLibraryLoadData, (CUlibrary * library, const void* code, void* jit_options, void** jit_values,         \
+                        unsigned jit_count, void* options, void** values, unsigned count))                   \
+  X(cuLibraryUnload, (CUlibrary library))                                                                    \
+  X(cuLibraryGetKernel, (CUkernel * kernel, CUlibrary library, const char* name))                            \
+  X(cuKernelGetFunction, (CUfunction * function, CUkernel kernel))                                           \
+  X(cuFuncGetAttribute, (int* value, CUfunction_attribute attribute, CUfunction function))                   \
+  X(cuFuncSetAttribute, (CUfunction function, CUfunction_attribute attribute, int value))                    \
+  X(cuLaunchKernelEx, (const CUlaunchConfig* config, CUfunction function, void** arguments, void** extra))   \
+  X(cuOccupancyMaxActiveBlocksPerMultiprocessor,                                                             \
+    (int* blocks, CUfunction function, int block_size, std::size_t shared_bytes))                            \
+  X(cuOccupancyMaxActiveClusters, (int* clusters, CUfunction function, const CUlaunchConfig* config))        \
+  X(cuStreamCreate, (CUstream * stream, unsigned flags))                                                     \
+  X(cuStreamDestroy_v2, (CUstream stream))                                                                   \
+  X(cuStreamSynchronize, (CUstream stream))                                                                  \
+  X(cuStreamGetCtx, (CUstream stream, CUcontext * context))                                                  \
+  X(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned flags))                                     \
+  X(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status))                                  \
+  X(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode))                                    \
+  X(cuStreamEndCapture, (CUstream stream, CUgraph * graph))                                                  \
+  X(cuGraphGetNodes, (CUgraph graph, CUgraphNode * nodes, std::size_t * count))                              \
+  X(cuGraphDestroy, (CUgraph graph))                                                                         \
+  X(cuGraphInstantiateWithFlags, (CUgraphExec * executable, CUgraph graph, unsigned long long flags))        \
+  X(cuGraphExecDestroy, (CUgraphExec executable))                                                            \
+  X(cuGraphLaunch, (CUgraphExec executable, CUstream stream))                                                \
+  X(cuEventCreate, (CUevent * event, unsigned flags))                                                        \
+  X(cuEventDestroy_v2, (CUevent event))                                                                      \
+  X(cuEventRecord, (CUevent event, CUstream stream))                                                         \
+  X(cuEventSynchronize, (CUevent event))                                                                     \
+  X(cuEventElapsedTime, (float* milliseconds, CUevent start, CUevent end))                                   \
+  X(cuMemAlloc_v2, (CUdeviceptr * pointer, std::size_t bytes))                                               \
+  X(cuMemFree_v2, (CUdeviceptr pointer))                                                                     \
+  X(cuMemGetInfo_v2, (std::size_t * free, std::size_t * total))                                              \
+  X(cuMemHostAlloc, (void** pointer, std::size_t bytes, unsigned flags))                                     \
+  X(cuMemFreeHost, (void* pointer))                                                                          \
+  X(cuMemcpyHtoD_v2, (CUdeviceptr destination, const void* source, std::size_t bytes))                       \
+  X(cuMemcpyDtoH_v2, (void* destination, CUdeviceptr source, std::size_t bytes))                             \
+  X(cuMemcpyDtoD_v2, (CUdeviceptr destination, CUdeviceptr source, std::size_t bytes))                       \
+  X(cuMemcpyHtoDAsync_v2, (CUdeviceptr destination, const void* source, std::size_t bytes, CUstream stream)) \
+  X(cuMemcpyDtoHAsync_v2, (void* destination, CUdeviceptr source, std::size_t bytes, CUstream stream))       \
+  X(cuMemcpyDtoDAsync_v2, (CUdeviceptr destination, CUdeviceptr source, std::size_t bytes, CUstream stream)) \
+  X(cuMemsetD8_v2, (CUdeviceptr destination, unsigned char value, std::size_t count))                        \
+  X(cuMemsetD8Async, (CUdeviceptr destination, unsigned char value, std::size_t count, CUstream stream))     \
+  X(cuMemsetD32Async, (CUdeviceptr destination, unsigned value, std::size_t count, CUstream stream))         \
+  X(cuPointerGetAttributes,                                                                                  \
     (unsigned count, CUpointer_attribute* attributes, void** values, CUdeviceptr pointer))
 
 /// One function pointer for each entry of the list, under the name of its symbol.

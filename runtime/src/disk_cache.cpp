@@ -42,8 +42,8 @@ std::string open_folder(int parent, const std::string& name, FileDescriptor& fol
   return "";
 }
 
-/// The whole file; on failure nothing, with errno set. What no store has made (a folder, a pipe, a huge file) reads as
-/// empty, which is no entry.
+/// The whole file; on failure nothing, with errno set. What no store has made (a folder, a pipe, a huge file)
+/// reads as empty, which is no entry.
 std::optional<std::string> read_whole(int folder, const std::string& name, struct stat& status, bool touch) {
   const FileDescriptor file(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file || fstat(file.get(), &status) != 0) return std::nullopt;
@@ -147,7 +147,8 @@ FileDescriptor DiskCache::open_subfolder(const FileDescriptor& parent, const cha
 
 void DiskCache::warn(const std::string& what) {
   if (warned_.exchange(true)) return;
-  log_.warning(fmt::format("the disk cache {} cannot be used, kernels are kept in memory only: {}", folder_, what));
+  log_.warning(
+      fmt::format("the disk cache {} cannot be used, kernels are kept in memory only: {}", folder_, what));
 }
 
 std::optional<CacheEntry> DiskCache::load(const std::string& key_text) {
@@ -162,8 +163,9 @@ std::optional<CacheEntry> DiskCache::load(const std::string& key_text) {
   }
   auto decoded = decode(*bytes);
   if (const std::string* problem = std::get_if<std::string>(&decoded)) {
-    log_.warn_once("damaged " + name, fmt::format("the cache entry {}/entries/{} is damaged ({}) and will be made again",
-                                                  folder_, name, *problem));
+    log_.warn_once("damaged " + name,
+                   fmt::format("the cache entry {}/entries/{} is damaged ({}) and will be made again",
+                               folder_, name, *problem));
     return std::nullopt;
   }
   CacheEntry& entry = std::get<CacheEntry>(decoded);

@@ -17,11 +17,13 @@ namespace isofold {
 // The folder, made with mode 0700:
 //
 //   <folder>/entries/<digest of the key text>   one file per entry; cache_entry.hpp describes its format
-//   <folder>/locks/<digest of the key text>     empty, locked with flock while the entry is being built, never removed
-//   <folder>/tmp/<process>-<number>-<random>    a file that is being written; renamed into entries/ after fsync
+//   <folder>/locks/<digest of the key text>     empty, locked with flock while the entry is being built,
+//   never removed <folder>/tmp/<process>-<number>-<random>    a file that is being written; renamed into
+//   entries/ after fsync
 //
-// A reader takes no lock: a name in entries/ always stands for a whole file, and the checksum and the full key text
-// are compared on every read. The modification time of an entry is the last time it was used, to within an hour.
+// A reader takes no lock: a name in entries/ always stands for a whole file, and the checksum and the full
+// key text are compared on every read. The modification time of an entry is the last time it was used, to
+// within an hour.
 
 /// A file descriptor that is closed with the object.
 class FileDescriptor {
@@ -41,8 +43,9 @@ class FileDescriptor {
   int value_ = -1;
 };
 
-/// Kernels on disk, shared by processes. Thread-safe. A cache is an aid: no member throws because of the disk, and
-/// any trouble means "not cached" and one warning. A damaged entry is a miss, replaced by the next store.
+/// Kernels on disk, shared by processes. Thread-safe. A cache is an aid: no member throws because of the
+/// disk, and any trouble means "not cached" and one warning. A damaged entry is a miss, replaced by the next
+/// store.
 class DiskCache {
  public:
   /// Held while one process builds an entry; released with the object.
@@ -73,15 +76,15 @@ class DiskCache {
     std::uint64_t bytes = 0;
   };
   struct PruneLimits {
-    std::optional<std::uint64_t> max_bytes;         ///< remove the longest unused until the rest fits
+    std::optional<std::uint64_t> max_bytes;          ///< remove the longest unused until the rest fits
     std::optional<std::chrono::seconds> unused_for;  ///< remove what was not used for this long
   };
 
   static constexpr std::chrono::milliseconds default_wait = std::chrono::seconds(60);
 
-  /// Opens `folder`, made when it is missing; nothing means memory only. A folder that is a symbolic link, that
-  /// belongs to someone else or that others may write to is refused with a warning: memory only. `log` outlives
-  /// the cache.
+  /// Opens `folder`, made when it is missing; nothing means memory only. A folder that is a symbolic link,
+  /// that belongs to someone else or that others may write to is refused with a warning: memory only. `log`
+  /// outlives the cache.
   DiskCache(std::optional<std::string> folder, Log& log);
 
   /// False when nothing can be read or stored.

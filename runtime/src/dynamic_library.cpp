@@ -9,14 +9,15 @@ namespace isofold {
 
 DynamicLibrary DynamicLibrary::try_open(const std::string& path, std::string& problem) {
   DynamicLibrary library;
-  library.handle_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  library.handle_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library.handle_ == nullptr) {
     const char* reason = dlerror();
     problem = reason != nullptr ? reason : path + ": cannot be opened";
     return library;
   }
   link_map* map = nullptr;
-  const bool named = dlinfo(library.handle_, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr && map->l_name[0] != '\0';
+  const bool named =
+      dlinfo(library.handle_, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr && map->l_name[0] != '\0';
   library.path_ = named ? map->l_name : path;
   return library;
 }

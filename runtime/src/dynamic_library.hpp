@@ -5,14 +5,14 @@
 
 namespace isofold {
 
-/// A shared library opened with RTLD_NOW | RTLD_LOCAL and closed with the object. Move-only; const members may be
-/// called from any thread.
+/// A shared library opened with RTLD_NOW | RTLD_LOCAL. It stays mapped when the object goes (RTLD_NODELETE):
+/// libcuda and NVRTC keep threads and exit handlers. Move-only; const members may be called from any thread.
 class DynamicLibrary {
  public:
   /// Opens `path`: a file, or a bare name that the loader searches for. UsageError with the loader's words.
   explicit DynamicLibrary(const std::string& path);
-  /// The first of `candidates` that opens. UsageError that lists every candidate and why it did not open, after
-  /// `what` ("the CUDA driver").
+  /// The first of `candidates` that opens. UsageError that lists every candidate and why it did not open,
+  /// after `what` ("the CUDA driver").
   static DynamicLibrary first_of(const std::vector<std::string>& candidates, const std::string& what);
 
   DynamicLibrary(DynamicLibrary&& other) noexcept;

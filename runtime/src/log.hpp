@@ -17,7 +17,8 @@ class Log {
  public:
   using Sink = std::function<void(LogLevel, std::string_view message)>;
 
-  /// Messages above `level` are dropped. Without a sink they are lines "isofold: <level>: <message>" on stderr.
+  /// Messages above `level` are dropped. Without a sink they are lines "isofold: <level>: <message>" on
+  /// stderr.
   explicit Log(LogLevel level = LogLevel::warning, Sink sink = {});
 
   bool enabled(LogLevel level) const noexcept { return level != LogLevel::off && level <= level_; }

@@ -15,8 +15,8 @@
 
 namespace isofold {
 
-/// Finished values by key text, each built once. Thread-safe. A hit takes one shared lock of one shard; a miss is
-/// reserved by the first thread, and only those that want the same key wait for it.
+/// Finished values by key text, each built once. Thread-safe. A hit takes one shared lock of one shard; a
+/// miss is reserved by the first thread, and only those that want the same key wait for it.
 template <class Value>
 class MemoryCache {
  public:
@@ -30,9 +30,9 @@ class MemoryCache {
     return found == shard.slots.end() ? nullptr : found->second.value;
   }
 
-  /// The value of `key`; when there is none, `build()` makes it (a Pointer that is not null) while other threads
-  /// with the same key wait. An exception of `build` reaches every waiter and leaves no entry: the next call tries
-  /// again. `build` runs without a lock and may use this cache, but not for the same key.
+  /// The value of `key`; when there is none, `build()` makes it (a Pointer that is not null) while other
+  /// threads with the same key wait. An exception of `build` reaches every waiter and leaves no entry: the
+  /// next call tries again. `build` runs without a lock and may use this cache, but not for the same key.
   template <class Build>
   Pointer get_or_build(std::string_view key, Build&& build) {
     if (Pointer hit = find(key)) return hit;

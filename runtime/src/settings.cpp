@@ -56,7 +56,8 @@ LogLevel parse_level(const char* variable, const std::string& value) {
 std::string parse_library(const char* variable, const std::string& value) {
   if (value.find('/') == std::string::npos) return value;
   std::error_code error;
-  if (!fs::is_regular_file(value, error)) refuse(variable, value, "a library file that exists, or a bare name");
+  if (!fs::is_regular_file(value, error))
+    refuse(variable, value, "a library file that exists, or a bare name");
   return absolute(value);
 }
 
@@ -94,6 +95,15 @@ std::optional<std::string> default_cache_dir(const Settings::Lookup& variable) {
   return std::nullopt;
 }
 
+/// The non-empty values of `names`, in order.
+std::vector<std::string> values_of(const Settings::Lookup& variable,
+                                   std::initializer_list<const char*> names) {
+  std::vector<std::string> values;
+  for (const char* name : names)
+    if (std::optional<std::string> value = variable(name); value && !value->empty()) values.push_back(*value);
+  return values;
+}
+
 std::string joined(const std::vector<std::string>& items) {
   std::string text;
   for (const std::string& item : items) text += (text.empty() ? "" : ":") + item;
@@ -113,6 +123,8 @@ Settings Settings::from_environment() {
 Settings Settings::from(const Lookup& variable) {
   Settings settings;
   settings.cache_dir.value = default_cache_dir(variable);
+  settings.cuda_roots = values_of(variable, {"CUDA_HOME", "CUDA_PATH"});
+  settings.python_roots = values_of(variable, {"VIRTUAL_ENV", "CONDA_PREFIX"});
   const auto read = [&](auto& setting, const char* name, auto parse) {
     const std::optional<std::string> text = variable(name);
     if (!text || text->empty()) return;
@@ -141,7 +153,8 @@ std::vector<SettingLine> describe(const Settings& s) {
        "tuning tables searched first: files or folders, separated by ':'"},
       {"ISOFOLD_NVRTC", s.nvrtc.value.value_or(""), s.nvrtc.source, "NVRTC library to open"},
       {"ISOFOLD_CUDA", s.cuda.value.value_or(""), s.cuda.source, "CUDA driver library to open"},
-      {"ISOFOLD_DUMP", s.dump.value.value_or(""), s.dump.source, "folder for the generated text of every kernel"},
+      {"ISOFOLD_DUMP", s.dump.value.value_or(""), s.dump.source,
+       "folder for the generated text of every kernel"},
       {"ISOFOLD_TEMPLATES", s.templates.value.value_or(""), s.templates.source,
        "folder whose templates replace the embedded ones"},
       {"ISOFOLD_THREADS", s.threads.value == 0 ? "" : std::to_string(s.threads.value), s.threads.source,

@@ -19,10 +19,11 @@ struct Setting {
   SettingSource source = SettingSource::builtin;
 };
 
-/// Everything that the environment may change. This is the only place that reads it. An empty variable counts as
-/// unset; relative paths are made absolute against the working directory at the time of the call.
+/// Everything that the environment may change. This is the only place that reads it. An empty variable counts
+/// as unset; relative paths are made absolute against the working directory at the time of the call.
 struct Settings {
-  /// ISOFOLD_DEVICE: auto (the first GPU that can be used, else the CPU), cpu, cuda, or cuda:<n>; "cuda" is "cuda:0".
+  /// ISOFOLD_DEVICE: auto (the first GPU that can be used, else the CPU), cpu, cuda, or cuda:<n>; "cuda" is
+  /// "cuda:0".
   Setting<std::string> device{"auto"};
   /// ISOFOLD_CACHE: on or off. Off keeps kernels in memory only.
   Setting<bool> cache{true};
@@ -38,10 +39,14 @@ struct Settings {
   Setting<std::optional<std::string>> dump{};
   /// ISOFOLD_TEMPLATES: an existing folder whose templates replace the embedded ones.
   Setting<std::optional<std::string>> templates{};
-  /// ISOFOLD_THREADS: threads of the CPU backend, 1..1024; 0 (the default) is one for each CPU of this process.
+  /// ISOFOLD_THREADS: threads of the CPU backend, 1..1024; 0 (the default) is one for each CPU of this
+  /// process.
   Setting<std::size_t> threads{0};
   /// ISOFOLD_LOG: off, error, warning, info or debug.
   Setting<LogLevel> log{LogLevel::warning};
+
+  /// Where other software says that NVRTC may be: $CUDA_HOME and $CUDA_PATH, $VIRTUAL_ENV and $CONDA_PREFIX.
+  std::vector<std::string> cuda_roots, python_roots;
 
   using Lookup = std::function<std::optional<std::string>(const char* name)>;
   /// Reads the process environment. UsageError that names the variable, its value and what is allowed.

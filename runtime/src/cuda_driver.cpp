@@ -1,0 +1,186 @@
+#include "cuda_driver.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace isofold {
+
+using namespace cuda;
+
+namespace {
+
+constexpr int oldest_driver = 12000;
+
+std::string uuid_text(const CUuuid& uuid) {
+  std::string text = "GPU";
+  for (int byte = 0; byte < 16; ++byte) {
+    if (byte == 0 || byte == 4 || byte == 6 || byte == 8 || byte == 10) text += '-';
+    text += fmt::format("{:02x}", static_cast<unsigned char>(uuid.bytes[byte]));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::shared_ptr<const Driver> Driver::open(const std::optional<std::string>& path) {
+  const std::string what = "the CUDA driver (install the NVIDIA driver, or name the library in ISOFOLD_CUDA)";
+  return std::shared_ptr<const Driver>(
+      new Driver(DynamicLibrary::first_of({path.value_or("libcuda.so.1")}, what)));
+}
+
+Driver::Driver(DynamicLibrary library) : library_(std::move(library)) {
+#define ISOFOLD_CUDA_RESOLVE(symbol, parameters) library_.get(api_.symbol, #symbol);
+  ISOFOLD_CUDA_FUNCTIONS(ISOFOLD_CUDA_RESOLVE)
+#undef ISOFOLD_CUDA_RESOLVE
+  func_load_ = reinterpret_cast<FuncLoad>(library_.find("cuFuncLoad"));
+  check(api_.cuInit(0), "cuInit");
+  check(api_.cuDriverGetVersion(&version_), "cuDriverGetVersion");
+  if (version_ < oldest_driver)
+    throw UsageError(fmt::format("the NVIDIA driver {} supports CUDA {}.{}; 12.0 or newer is needed",
+                                 library_path(), version_ / 1000, version_ % 1000 / 10));
+}
+
+std::string Driver::describe(CUresult result) const {
+  const char* name = nullptr;
+  const char* text = nullptr;
+  if (api_.cuGetErrorName(result, &name) != CUDA_SUCCESS || name == nullptr) name = "unknown CUDA error";
+  if (api_.cuGetErrorString(result, &text) != CUDA_SUCCESS || text == nullptr) text = "no description";
+  return fmt::format("{} ({}): {}", name, static_cast<unsigned>(result), text);
+}
+
+void Driver::fail(CUresult result, const char* what) const {
+  throw UsageError(fmt::format("{}: {}", what, describe(result)));
+}
+
+int Driver::device_count() const {
+  int count = 0;
+  check(api_.cuDeviceGetCount(&count), "cuDeviceGetCount");
+  return count;
+}
+
+int Driver::attribute(CUdevice_attribute attribute, CUdevice device) const {
+  int value = 0;
+  check(api_.cuDeviceGetAttribute(&value, attribute, device), "cuDeviceGetAttribute");
+  return value;
+}
+
+DeviceInfo Driver::device(int ordinal) const {
+  const int count = device_count();
+  if (ordinal < 0 || ordinal >= count)
+    throw UsageError(fmt::format(
+        "there is no device cuda:{}; this process sees {} CUDA device(s), counted from 0", ordinal, count));
+  CUdevice device = 0;
+  check(api_.cuDeviceGet(&device, ordinal), "cuDeviceGet");
+  char name[256] = {};
+  check(api_.cuDeviceGetName(name, sizeof name - 1, device), "cuDeviceGetName");
+  CUuuid uuid{};
+  check(api_.cuDeviceGetUuid_v2(&uuid, device), "cuDeviceGetUuid");
+
+  DeviceInfo info;
+  info.ordinal = ordinal;
+  info.name = name;
+  info.uuid = uuid_text(uuid);
+  info.driver_version = version_;
+  check(api_.cuDeviceTotalMem_v2(&info.memory_bytes, device), "cuDeviceTotalMem");
+  const auto get = [&](CUdevice_attribute which) { return attribute(which, device); };
+  const auto get_bytes = [&](CUdevice_attribute which) {
+    return static_cast<std::size_t>(attribute(which, device));
+  };
+  info.arch = 10 * get(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) +
+              get(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  info.sm_count = get(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  info.max_threads_per_sm = get(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR);
+  info.max_blocks_per_sm = get(CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR);
+  info.registers_per_sm = get(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR);
+  info.shared_bytes_per_sm = get_bytes(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
+  info.max_shared_bytes_per_block = get_bytes(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+  info.reserved_shared_bytes_per_block = get_bytes(CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK);
+  info.max_cluster_size = get(CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH) != 0 ? 8 : 1;
+  info.l2_bytes = get_bytes(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE);
+  info.clock_khz = get(CU_DEVICE_ATTRIBUTE_CLOCK_RATE);
+  info.memory_clock_khz = get(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE);
+  info.memory_bus_bits = get(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH);
+  return info;
+}
+
+CaptureStatus Driver::capture_status(CUstream stream) const {
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  check(api_.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing");
+  switch (status) {
+    case CU_STREAM_CAPTURE_STATUS_NONE:
+      return CaptureStatus::none;
+    case CU_STREAM_CAPTURE_STATUS_ACTIVE:
+      return CaptureStatus::active;
+    case CU_STREAM_CAPTURE_STATUS_INVALIDATED:
+      break;
+  }
+  return CaptureStatus::invalidated;
+}
+
+PointerInfo Driver::pointer_info(const void* pointer) const {
+  unsigned type = 0;
+  unsigned managed = 0;
+  int device = -1;
+  CUdeviceptr base = 0;
+  std::size_t bytes = 0;
+  std::array<CUpointer_attribute, 5> attributes = {
+      CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_IS_MANAGED, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
+      CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, CU_POINTER_ATTRIBUTE_RANGE_SIZE};
+  std::array<void*, 5> values = {&type, &managed, &device, &base, &bytes};
+  // The plural form succeeds for addresses that CUDA does not know, with zeros.
+  check(api_.cuPointerGetAttributes(attributes.size(), attributes.data(), values.data(),
+                                    reinterpret_cast<CUdeviceptr>(pointer)),
+        "cuPointerGetAttributes");
+  PointerInfo info;
+  if (type == 0) return info;
+  info.kind = managed != 0                 ? MemoryKind::managed
+              : type == CU_MEMORYTYPE_HOST ? MemoryKind::pinned
+                                           : MemoryKind::device;
+  info.device = device;
+  info.base = static_cast<std::uintptr_t>(base);
+  info.bytes = bytes;
+  return info;
+}
+
+Context::Context(std::shared_ptr<const Driver> driver, int ordinal)
+    : driver_(std::move(driver)), info_(driver_->device(ordinal)) {
+  driver_->check(api().cuDeviceGet(&device_, ordinal), "cuDeviceGet");
+  driver_->check(api().cuDevicePrimaryCtxRetain(&handle_, device_), "cuDevicePrimaryCtxRetain");
+}
+
+// Failures are ignored here and in every other destructor: at process exit the driver may already be gone.
+Context::~Context() { api().cuDevicePrimaryCtxRelease_v2(device_); }
+
+bool Context::owns(CUstream stream) const {
+  if (stream == nullptr) return true;
+  CUcontext context = nullptr;
+  driver_->check(api().cuStreamGetCtx(stream, &context), "cuStreamGetCtx");
+  return context == handle_;
+}
+
+void Context::synchronize() const {
+  const CurrentContext current(*this);
+  driver_->check(api().cuCtxSynchronize(), "cuCtxSynchronize");
+}
+
+std::size_t Context::free_memory() const {
+  const CurrentContext current(*this);
+  std::size_t free = 0;
+  std::size_t total = 0;
+  driver_->check(api().cuMemGetInfo_v2(&free, &total), "cuMemGetInfo");
+  return free;
+}
+
+CurrentContext::CurrentContext(const Context& context) : api_(context.api()) {
+  context.driver().check(api_.cuCtxGetCurrent(&previous_), "cuCtxGetCurrent");
+  if (previous_ == context.handle()) return;
+  context.driver().check(api_.cuCtxSetCurrent(context.handle()), "cuCtxSetCurrent");
+  changed_ = true;
+}
+
+CurrentContext::~CurrentContext() {
+  if (changed_) api_.cuCtxSetCurrent(previous_);
+}
+
+}  // namespace isofold

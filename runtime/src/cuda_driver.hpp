@@ -1,0 +1,134 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cuda_api.hpp"
+#include "dynamic_library.hpp"
+
+namespace isofold {
+
+/// What the driver says of one GPU. Sizes in bytes, clocks in kHz.
+struct DeviceInfo {
+  int ordinal = 0;
+  std::string name;
+  std::string uuid;  ///< "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+  int arch = 0;      ///< 10 * major + minor: 90 for sm_90
+  int sm_count = 0;
+  int max_threads_per_sm = 0;
+  int max_blocks_per_sm = 0;
+  int registers_per_sm = 0;
+  std::size_t shared_bytes_per_sm = 0;
+  std::size_t max_shared_bytes_per_block = 0;       ///< opt-in maximum, static and dynamic together
+  std::size_t reserved_shared_bytes_per_block = 0;  ///< taken by the system from the SM's, for each block
+  int max_cluster_size = 1;                         ///< portable maximum: 8 where clusters exist
+  std::size_t l2_bytes = 0;
+  std::size_t memory_bytes = 0;
+  int clock_khz = 0;
+  int memory_clock_khz = 0;
+  int memory_bus_bits = 0;
+  int driver_version = 0;  ///< 1000 * major + 10 * minor of the CUDA version that the driver supports
+};
+
+enum class MemoryKind { pageable, pinned, device, managed };
+
+/// Where a pointer points. `pageable` is every address that CUDA does not know.
+struct PointerInfo {
+  MemoryKind kind = MemoryKind::pageable;
+  int device = -1;          ///< ordinal; -1 for pageable memory
+  std::uintptr_t base = 0;  ///< start of the allocation; 0 for pageable memory
+  std::size_t bytes = 0;    ///< size of the allocation
+};
+
+enum class CaptureStatus { none, active, invalidated };
+
+/// libcuda, opened and initialised. Thread-safe.
+class Driver {
+ public:
+  /// Opens `path` (a file or a bare name; default libcuda.so.1). UsageError when there is no driver, it is
+  /// older than CUDA 12.0, or it finds no device.
+  static std::shared_ptr<const Driver> open(const std::optional<std::string>& path = {});
+
+  /// Throws UsageError "<what>: <name of the error> (<number>): <description>" unless `result` is
+  /// CUDA_SUCCESS.
+  void check(cuda::CUresult result, const char* what) const {
+    if (result != cuda::CUDA_SUCCESS) [[unlikely]]
+      fail(result, what);
+  }
+  /// "CUDA_ERROR_INVALID_VALUE (1): invalid argument"
+  std::string describe(cuda::CUresult result) const;
+
+  /// The functions themselves, for calls that have no wrapper.
+  const cuda::FunctionTable& api() const { return api_; }
+  /// Since CUDA 12.4, else null: loads a function that lazy loading has put off.
+  using FuncLoad = cuda::CUresult (*)(cuda::CUfunction);
+  FuncLoad func_load() const { return func_load_; }
+  int version() const { return version_; }
+  const std::string& library_path() const { return library_.path(); }
+
+  int device_count() const;
+  /// UsageError when `ordinal` is not 0 .. device_count() - 1.
+  DeviceInfo device(int ordinal) const;
+
+  /// No wait. A null stream is the legacy default stream of the current context.
+  CaptureStatus capture_status(cuda::CUstream stream) const;
+  /// Any address, also null and not CUDA's.
+  PointerInfo pointer_info(const void* pointer) const;
+
+ private:
+  explicit Driver(DynamicLibrary library);
+  [[noreturn]] void fail(cuda::CUresult result, const char* what) const;
+  int attribute(cuda::CUdevice_attribute attribute, cuda::CUdevice device) const;
+
+  DynamicLibrary library_;
+  cuda::FunctionTable api_;
+  FuncLoad func_load_ = nullptr;
+  int version_ = 0;
+};
+
+/// The primary context of one device, retained while the object lives: the context that the CUDA runtime, and
+/// with it PyTorch, uses. Thread-safe. It is not made current; see CurrentContext.
+class Context {
+ public:
+  Context(std::shared_ptr<const Driver> driver, int ordinal);
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context();
+
+  const Driver& driver() const { return *driver_; }
+  const cuda::FunctionTable& api() const { return driver_->api(); }
+  const DeviceInfo& info() const { return info_; }
+  cuda::CUcontext handle() const { return handle_; }
+  /// True for a stream of this device's primary context, and for the null stream.
+  bool owns(cuda::CUstream stream) const;
+  /// Waits for all work of the device's context.
+  void synchronize() const;
+  /// Bytes of device memory that are free now.
+  std::size_t free_memory() const;
+
+ private:
+  std::shared_ptr<const Driver> driver_;
+  DeviceInfo info_;
+  cuda::CUdevice device_ = 0;
+  cuda::CUcontext handle_ = nullptr;
+};
+
+/// Makes a context current in this thread, and puts back what was current before. Costs one query when it
+/// already is.
+class CurrentContext {
+ public:
+  explicit CurrentContext(const Context& context);
+  CurrentContext(const CurrentContext&) = delete;
+  CurrentContext& operator=(const CurrentContext&) = delete;
+  ~CurrentContext();
+
+ private:
+  const cuda::FunctionTable& api_;
+  cuda::CUcontext previous_ = nullptr;
+  bool changed_ = false;
+};
+
+}  // namespace isofold
