@@ -1,0 +1,17 @@
+#pragma once
+#include <isofold/codegen/dtype.hpp>
+
+#include "ir.hpp"
+
+namespace isofold {
+
+/// Exact widening of stored bits (i32 or a vector of them, a 16-bit dtype in the low half with a zero high half) to
+/// binary32. Integer code, and for subnormal f16 one exact subtraction: no host instruction that flushes subnormals
+/// or follows the thread's modes.
+llvm::Value* widen(Builder& builder, llvm::Value* bits, DType dtype);
+
+/// Bits to store for a binary32 value (or vector): rounded to nearest even, NaN canonical; a 16-bit dtype comes in the
+/// low half with a zero high half.
+llvm::Value* narrow(Builder& builder, llvm::Value* value, DType dtype);
+
+}  // namespace isofold

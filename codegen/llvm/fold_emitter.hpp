@@ -1,0 +1,46 @@
+#pragma once
+#include <isofold/codegen/fold.hpp>
+
+#include "expressions.hpp"
+#include "leaf_loads.hpp"
+
+namespace isofold {
+
+/// Emits a row's sum: the fold's leaves, lanes, lane trees and segment tree. A SIMD register is a run of fold lanes.
+/// Every accumulator starts as -0.0, the exact identity of addition, so what has no element needs no branch.
+class FoldEmitter {
+ public:
+  /// `width`: lanes of a vector register.
+  FoldEmitter(RowValues& row, const Fold& fold, int width);
+
+  /// The sum of the row whose inputs start at `pointers` (one for each input of the Spec).
+  llvm::Value* sum(const ValueList& pointers);
+
+  /// Locals that can be promoted to values when the function is complete.
+  const std::vector<llvm::AllocaInst*>& promotable() const { return promotable_; }
+
+ private:
+  llvm::Value* segment(llvm::Value* first, std::int64_t count);
+  /// One round over all lanes, of which `count` elements exist. `fresh`: no lane has an element yet.
+  void round(llvm::Value* first, std::int64_t count, bool fresh);
+  void group(llvm::Value* group, llvm::Value* first, int count, bool fresh);
+  llvm::Value* lane_tree();
+  llvm::Value* segment_tree();
+  llvm::Value* accumulator(llvm::Value* group);
+  llvm::Value* segment_place(llvm::Value* segment);
+
+  RowValues& row_;
+  Builder& builder_;
+  Fold fold_;
+  std::int64_t n_;
+  int width_;   // lanes in a vector
+  int groups_;  // vectors of lanes
+  std::int64_t leaves_per_segment_;
+  std::vector<llvm::AllocaInst*> promotable_;
+  std::vector<llvm::AllocaInst*> accumulators_;  // one for each group, or one array when there are many groups
+  llvm::AllocaInst* segments_ = nullptr;         // sums, in bit-reversed order
+  llvm::GlobalVariable* places_ = nullptr;       // of each segment in segments_
+  LeafLoads* loads_ = nullptr;                   // of the row that is being emitted
+};
+
+}  // namespace isofold

@@ -1,0 +1,152 @@
+#include "output_emitter.hpp"
+
+#include <llvm/IR/Function.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "conversions.hpp"
+
+namespace isofold {
+namespace {
+
+constexpr int cache_line = 64;
+
+llvm::Type* storage(Builder& builder, DType dtype) {
+  return dtype == DType::f32 ? builder.getInt32Ty() : builder.getInt16Ty();
+}
+
+/// a0 b0 a1 b1 ...
+llvm::Value* interleaved(Builder& builder, llvm::Value* a, llvm::Value* b) {
+  Mask mask;
+  for (int i = 0; i < width_of(a); ++i) {
+    mask.push_back(i);
+    mask.push_back(width_of(a) + i);
+  }
+  return shuffle(builder, a, b, mask);
+}
+
+}  // namespace
+
+OutputEmitter::OutputEmitter(RowValues& row, int width, bool streaming)
+    : row_(row), builder_(row.builder()), spec_(row.spec()), width_(width), streaming_(streaming), chunk_(4 * width) {
+  int halves = 0;
+  for (const Tensor& tensor : spec_.inputs) halves += tensor.dtype == DType::f32 ? -1 : 1;
+  for (const Output& output : spec_.outputs) halves += output.dtype == DType::f32 ? -1 : 1;
+  split_ = halves > 0;
+}
+
+void OutputEmitter::emit(const Pointers& pointers) {
+  pointers_ = &pointers;
+  row_.hoist(width_);
+  const std::int64_t looped = spec_.n / chunk_ * chunk_;
+  if (!streaming_ || looped == 0) {
+    chunks(looped, false);
+  } else {
+    llvm::Function* function = builder_.GetInsertBlock()->getParent();
+    auto* aligned = llvm::BasicBlock::Create(builder_.getContext(), "streaming", function);
+    auto* unaligned = llvm::BasicBlock::Create(builder_.getContext(), "cached", function);
+    auto* rest = llvm::BasicBlock::Create(builder_.getContext(), "rest", function);
+    builder_.CreateCondBr(all_aligned(), aligned, unaligned);
+    for (auto* block : {aligned, unaligned}) {
+      builder_.SetInsertPoint(block);
+      chunks(looped, block == aligned);
+      builder_.CreateBr(rest);
+    }
+    builder_.SetInsertPoint(rest);
+  }
+  for (std::int64_t first = looped; first < spec_.n;) {
+    const auto left = static_cast<std::uint64_t>(spec_.n - first);
+    const bool split = split_ && left >= static_cast<std::uint64_t>(2 * width_);
+    const int width = split ? 2 * width_ : static_cast<int>(std::bit_floor(std::min<std::uint64_t>(left, width_)));
+    piece({builder_.getInt64(static_cast<std::uint64_t>(first)), width, split, false});
+    first += width;
+  }
+}
+
+llvm::Value* OutputEmitter::all_aligned() {
+  llvm::Value* bits = builder_.getInt64(0);
+  for (llvm::Value* pointer : pointers_->outputs)
+    bits = builder_.CreateOr(bits, builder_.CreatePtrToInt(pointer, builder_.getInt64Ty()));
+  llvm::Value* low = builder_.CreateAnd(bits, builder_.getInt64(static_cast<std::uint64_t>(4 * width_ - 1)));
+  return builder_.CreateICmpEQ(low, builder_.getInt64(0), "aligned");
+}
+
+void OutputEmitter::chunks(std::int64_t count, bool streaming) {
+  emit_loop(builder_, 0, count, chunk_, streaming ? "stream" : "chunk", [&](llvm::Value* index) {
+    fetch_ahead(index);
+    const int width = split_ ? 2 * width_ : width_;
+    for (int offset = 0; offset < chunk_; offset += width)
+      piece({offset_by(builder_, index, offset), width, split_, streaming});
+  });
+}
+
+void OutputEmitter::fetch_ahead(llvm::Value* first) {
+  for (std::size_t tensor = 0; tensor < spec_.inputs.size(); ++tensor) {
+    if (spec_.inputs[tensor].extent != Extent::row) continue;
+    const DType dtype = spec_.inputs[tensor].dtype;
+    const int line = cache_line / static_cast<int>(size_of(dtype));
+    for (int offset = 0; offset < chunk_; offset += line) {
+      llvm::Value* address = element_address(builder_, storage(builder_, dtype), pointers_->next_inputs[tensor],
+                                             offset_by(builder_, first, offset));
+      constexpr int read = 0, keep = 3, data = 1;
+      builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {address->getType()},
+                               {address, builder_.getInt32(read), builder_.getInt32(keep), builder_.getInt32(data)});
+    }
+  }
+}
+
+void OutputEmitter::piece(const Piece& piece) {
+  const std::size_t vectors = piece.split ? 2 : 1;
+  std::map<int, ValueList> loaded;
+  std::vector<ValueList> bits(spec_.outputs.size());
+  for (std::size_t part = 0; part < vectors; ++part) {
+    Elements elements(row_, piece.width / static_cast<int>(vectors), [&](int tensor) {
+      ValueList& of_tensor = loaded[tensor];
+      if (of_tensor.empty()) of_tensor = load(piece, tensor);
+      return of_tensor[part];
+    });
+    for (std::size_t output = 0; output < spec_.outputs.size(); ++output)
+      bits[output].push_back(elements.stored(spec_.outputs[output].value, spec_.outputs[output].dtype));
+  }
+  for (std::size_t output = 0; output < spec_.outputs.size(); ++output) store(piece, output, bits[output]);
+}
+
+ValueList OutputEmitter::load(const Piece& piece, int tensor) {
+  const DType dtype = spec_.inputs[static_cast<std::size_t>(tensor)].dtype;
+  llvm::Type* element = storage(builder_, dtype);
+  llvm::Value* address =
+      element_address(builder_, element, pointers_->inputs[static_cast<std::size_t>(tensor)], piece.first);
+  const bool words = piece.split && dtype != DType::f32;
+  llvm::Type* type = words ? vector_type(builder_.getInt32Ty(), piece.width / 2) : vector_type(element, piece.width);
+  llvm::Value* memory = builder_.CreateAlignedLoad(type, address, llvm::Align(size_of(dtype)));
+  ValueList parts;
+  if (words)
+    parts = {builder_.CreateAnd(memory, int_constant(type, 0xffff)), builder_.CreateLShr(memory, int_constant(type, 16))};
+  else if (piece.split)
+    parts = {every(builder_, memory, 0, 2, piece.width / 2), every(builder_, memory, 1, 2, piece.width / 2)};
+  else
+    parts = {builder_.CreateZExt(memory, vector_type(builder_.getInt32Ty(), piece.width))};
+  for (llvm::Value*& part : parts) part = widen(builder_, part, dtype);
+  return parts;
+}
+
+void OutputEmitter::store(const Piece& piece, std::size_t output, const ValueList& bits) {
+  const DType dtype = spec_.outputs[output].dtype;
+  llvm::Type* element = storage(builder_, dtype);
+  llvm::Value* memory = bits[0];
+  if (piece.split && dtype == DType::f32)
+    memory = interleaved(builder_, bits[0], bits[1]);
+  else if (piece.split)
+    memory = builder_.CreateOr(bits[0], builder_.CreateShl(bits[1], int_constant(bits[1]->getType(), 16)));
+  else
+    memory = builder_.CreateTrunc(bits[0], vector_type(element, piece.width));
+  llvm::Value* address = element_address(builder_, element, pointers_->outputs[output], piece.first);
+  const auto alignment = piece.streaming ? static_cast<std::uint64_t>(4 * width_) : size_of(dtype);
+  llvm::StoreInst* stored = builder_.CreateAlignedStore(memory, address, llvm::Align(alignment));
+  if (!piece.streaming) return;
+  llvm::Metadata* one = llvm::ConstantAsMetadata::get(builder_.getInt32(1));
+  stored->setMetadata("nontemporal", llvm::MDNode::get(builder_.getContext(), {one}));
+}
+
+}  // namespace isofold
