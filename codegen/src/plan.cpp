@@ -30,7 +30,8 @@ GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
   shape.leaves_per_thread = shape.segments_per_warp * shape.rounds * shape.lanes_per_thread;
   shape.block_threads = s.threads_per_row * s.rows_per_block;
   if (s.staging == Staging::shared)
-    shape.staging_bytes = shape.block_threads * shape.leaves_per_thread * fold.leaf * static_cast<int>(carried_bytes(spec));
+    for (const Carried& carried : carried_values(spec))
+      shape.staging_bytes += shape.block_threads * shape.leaves_per_thread * words_per_leaf(carried.dtype, fold) * 4;
   const int sums_per_row = shape.warps_per_row * (s.split == Split::cluster ? s.blocks_per_row : 1);
   const bool exchange = shape.warps_per_row > 1 || s.split == Split::cluster;
   shape.shared_bytes = shape.staging_bytes + (exchange ? 2 * s.rows_per_block * sums_per_row * 4 : 0);

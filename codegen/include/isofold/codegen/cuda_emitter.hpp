@@ -2,6 +2,7 @@
 #include <isofold/codegen/plan.hpp>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace isofold {
@@ -11,6 +12,8 @@ struct CudaSource {
   std::string text;                  // complete .cu text, includes nothing
   std::vector<std::string> entries;  // kernels in launch order: one, or two for Split::workspace
   std::string program_name;          // for compiler messages, for example rms_norm-<digest>.cu
+  /// (name, pasted text) of the device helper functions that the kernel uses; each stands in `text` as it is here.
+  std::vector<std::pair<std::string, std::string>> helpers;
 };
 
 /// Kernel parameters, in order: a pointer per input, a pointer per output, a row stride in elements (int64) per

@@ -1,0 +1,124 @@
+#include <isofold/codegen/candidates.hpp>
+
+#include <algorithm>
+
+namespace isofold {
+namespace {
+
+/// Elements of a row per thread from which a row may wait in shared memory or be read again instead of in registers.
+constexpr int long_share = 32;
+/// Longer shares than this leave too few threads per row to be worth trying.
+constexpr int longest_share = 128;
+
+void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
+                  const GpuSchedule& schedule) {
+  PlanResult plan = make_plan(spec, fold, schedule, device);
+  if (plan) out.push_back(plan.value());
+}
+
+/// The memory side of a launch shape: where the row waits and how it is accessed.
+void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
+                  GpuSchedule schedule) {
+  const bool has_column = std::any_of(spec.inputs.begin(), spec.inputs.end(),
+                                      [](const Tensor& t) { return t.extent == Extent::column; });
+  const std::int64_t threads = std::int64_t{schedule.threads_per_row} * schedule.blocks_per_row;
+  const std::int64_t share = (leaves(fold, spec.n) + threads - 1) / threads * fold.leaf;
+  for (const bool streaming : {false, true}) {
+    schedule.streaming = streaming;
+    if (schedule.split != Split::workspace) {
+      schedule.staging = Staging::registers;
+      for (const bool early : {false, true}) {
+        if (early && !has_column) continue;
+        schedule.early_weights = early;
+        add_if_legal(out, spec, fold, device, schedule);
+      }
+      schedule.early_weights = false;
+      schedule.staging = Staging::shared;
+      if (share >= long_share && schedule.blocks_per_sm == 0) add_if_legal(out, spec, fold, device, schedule);
+    }
+    schedule.staging = Staging::reread;
+    if ((share >= long_share && schedule.blocks_per_sm == 0) || schedule.split == Split::workspace)
+      add_if_legal(out, spec, fold, device, schedule);
+    schedule.staging = Staging::registers;
+  }
+}
+
+}  // namespace
+
+std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTraits& device, int vector_limit) {
+  std::vector<Plan> out;
+  if (device.kind == DeviceTraits::Kind::cpu) {
+    for (int width : {4, 8, 16}) {
+      if (width > device.vector_width) continue;
+      for (const bool streaming : {false, true}) {
+        PlanResult plan = make_plan(spec, fold, CpuSchedule{.width = width, .streaming = streaming}, device);
+        if (plan) out.push_back(plan.value());
+      }
+    }
+    return out;
+  }
+
+  GpuSchedule base;
+  base.vector = std::min(fold.leaf, vector_limit);
+  while (base.vector > 1 && spec.n % base.vector != 0) base.vector /= 2;
+  base.dependent_launch = has_dependent_launch(device);
+  const std::int64_t row_leaves = leaves(fold, spec.n);
+
+  for (int threads = 4; threads <= 1024; threads *= 2) {
+    const std::int64_t share = (row_leaves + threads - 1) / threads * fold.leaf;
+    if (share > longest_share && threads < 1024) continue;
+    if (threads > 32 && threads > 2 * row_leaves) continue;
+    if (threads < 32 && row_leaves > 4 * threads) continue;
+    GpuSchedule schedule = base;
+    schedule.threads_per_row = threads;
+    // One row (or one warp) per block spreads few tokens over the device; 256 threads per block fill it with many.
+    for (int block = std::max(32, threads); block <= 256 || block == threads; block = block < 256 ? 256 : 2048) {
+      schedule.rows_per_block = block / threads;
+      add_stagings(out, spec, fold, device, schedule);
+    }
+    schedule.rows_per_block = 1;
+    for (int blocks_per_sm : {1024 / std::max(threads, 128), 2048 / std::max(threads, 128)}) {
+      if (threads < 128 || blocks_per_sm > 8) continue;
+      schedule.blocks_per_sm = blocks_per_sm;
+      schedule.streaming = true;
+      schedule.early_weights = true;
+      add_if_legal(out, spec, fold, device, schedule);
+    }
+  }
+  for (int blocks : {2, 4, 8}) {
+    for (int threads = 128; threads <= 1024; threads *= 2) {
+      const std::int64_t team = std::int64_t{threads} * blocks;
+      if (row_leaves < team || (row_leaves + team - 1) / team * fold.leaf > longest_share) continue;
+      GpuSchedule schedule = base;
+      schedule.threads_per_row = threads;
+      schedule.blocks_per_row = blocks;
+      schedule.split = has_clusters(device) ? Split::cluster : Split::workspace;
+      add_stagings(out, spec, fold, device, schedule);
+    }
+  }
+  return out;
+}
+
+int max_vector(const Spec& spec, const Fold& fold, std::int64_t alignment) {
+  int vector = fold.leaf;
+  while (vector > 1 && (spec.n % vector != 0 || alignment % vector != 0)) vector /= 2;
+  return vector;
+}
+
+std::vector<Fold> fold_family(const Spec& spec) {
+  const int leaf = static_cast<int>(16 / size_of(spec.inputs.front().dtype));
+  std::vector<Fold> out;
+  const auto add = [&](Fold fold) {
+    if (leaves_per_segment(fold, spec.n) * (fold.segments - 1) >= leaves(fold, spec.n)) return;  // an empty segment
+    if (std::find(out.begin(), out.end(), fold) == out.end()) out.push_back(fold);
+  };
+  add(default_fold(spec));
+  for (int segments = 1; segments <= 256; segments *= 2)
+    for (int lanes : {32, 128})
+      add({.leaf = leaf, .lanes = lanes, .segments = segments});
+  for (int segments = 4; segments <= 32; segments *= 2) add({.leaf = 2 * leaf, .lanes = 32, .segments = segments});
+  for (int segments = 4; segments <= 32; segments *= 2) add({.leaf = std::max(1, leaf / 2), .lanes = 32, .segments = segments});
+  return out;
+}
+
+}  // namespace isofold

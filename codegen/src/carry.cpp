@@ -1,0 +1,45 @@
+#include "carry.hpp"
+
+#include <algorithm>
+
+namespace isofold {
+
+std::vector<Carried> carried_values(const Spec& spec) {
+  const auto level = levels(spec);
+  const auto before = before_sum(spec);
+  std::vector<bool> carried(spec.nodes.size(), false);
+  const auto take = [&](int operand) {
+    const auto index = static_cast<std::size_t>(operand);
+    if (operand >= 0 && before[index] && level[index] == Level::element) carried[index] = true;
+  };
+  for (const Output& output : spec.outputs) {
+    if (before[static_cast<std::size_t>(output.value)]) continue;
+    const auto needed = needed_by(spec, output.value);
+    for (std::size_t i = 0; i < spec.nodes.size(); ++i) {
+      if (!needed[i] || before[i] || level[i] != Level::element) continue;
+      for (int operand : {spec.nodes[i].a, spec.nodes[i].b, spec.nodes[i].c}) take(operand);
+    }
+  }
+  std::vector<Carried> out;
+  for (std::size_t i = 0; i < spec.nodes.size(); ++i) {
+    if (!carried[i]) continue;
+    const Node& node = spec.nodes[i];
+    DType dtype = DType::f32;
+    if (node.op == Op::input) dtype = spec.inputs[static_cast<std::size_t>(node.tensor)].dtype;
+    if (node.op == Op::round) dtype = node.dtype;
+    out.push_back({static_cast<int>(i), dtype});
+  }
+  return out;
+}
+
+std::size_t carried_bytes(const Spec& spec) {
+  std::size_t bytes = 0;
+  for (const Carried& carried : carried_values(spec)) bytes += size_of(carried.dtype);
+  return bytes;
+}
+
+int words_per_leaf(DType dtype, const Fold& fold) {
+  return std::max(1, fold.leaf * static_cast<int>(size_of(dtype)) / 4);
+}
+
+}  // namespace isofold

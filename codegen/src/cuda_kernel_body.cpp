@@ -1,0 +1,335 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cuda_kernel_writer.hpp"
+
+namespace isofold {
+
+std::string CudaKernelWriter::body(KernelPart part) {
+  code_ = CodeWriter();
+  write_position(part);
+  if (schedule_.blocks_per_sm > 0) {
+    if (schedule_.early_weights) write_early_weights();
+    code_.blank();
+    code_.comment("A persistent grid: each block takes every gridDim.x-th group of rows.");
+    if (exchanged_ > 1) code_.line("int parity = 0;  // warp sums alternate between two buffers: one barrier per row is enough");
+    code_.open("for (long long first_row = (long long)blockIdx.x * ROWS_PER_BLOCK; first_row < tokens; "
+               "first_row += (long long)gridDim.x * ROWS_PER_BLOCK{}) {{",
+               exchanged_ > 1 ? ", parity ^= 1" : "");
+    code_.line("const long long row = first_row{};", schedule_.rows_per_block > 1 ? " + threadIdx.x / THREADS_PER_ROW" : "");
+  } else {
+    std::string row = schedule_.blocks_per_row > 1 ? "blockIdx.x / BLOCKS_PER_ROW" : "blockIdx.x";
+    if (schedule_.rows_per_block > 1) row = "(long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW";
+    code_.line("const long long row = {};", row);
+  }
+  if (part != KernelPart::outputs) {
+    write_reduction_pass(part);
+    write_lane_tree();
+    write_block_exchange(part);
+  }
+  if (part == KernelPart::outputs) write_workspace_sum();
+  if (part != KernelPart::partial_sums) {
+    write_row_values();
+    write_output_pass();
+  }
+  if (schedule_.blocks_per_sm > 0) code_.close();
+  return code_.text();
+}
+
+void CudaKernelWriter::write_position(KernelPart part) {
+  const bool several_blocks = schedule_.blocks_per_row > 1;
+  if (exchanged_ > 1 && part != KernelPart::outputs) {
+    code_.line("__shared__ __align__(16) float warp_sums{}{}[{}];", schedule_.blocks_per_sm > 0 ? "[2]" : "",
+               schedule_.rows_per_block > 1 ? "[ROWS_PER_BLOCK]" : "",
+               schedule_.split == Split::cluster
+                   ? (shape_.warps_per_row > 1 ? "BLOCKS_PER_ROW * WARPS_PER_ROW" : "BLOCKS_PER_ROW")
+                   : "WARPS_PER_ROW");
+  }
+  if (schedule_.staging == Staging::shared) {
+    code_.comment("Word w of this thread's leaf i waits at staged[(i * STAGED_WORDS + w) * BLOCK_THREADS].");
+    code_.line("extern __shared__ unsigned staged_rows[];");
+    code_.line("unsigned* const staged = staged_rows + threadIdx.x;");
+  }
+  code_.line("const int lane = threadIdx.x % THREADS_PER_SEGMENT;");
+  if (shape_.warps_per_row > 1)
+    code_.line("const int warp = threadIdx.x / 32{};", schedule_.rows_per_block > 1 ? " % WARPS_PER_ROW" : "");
+  if (several_blocks) {
+    code_.line("const int block = blockIdx.x % BLOCKS_PER_ROW;");
+    code_.line("const int row_warp = block{};", shape_.warps_per_row > 1 ? " * WARPS_PER_ROW + warp" : "");
+  } else if (shape_.warps_per_row > 1) {
+    code_.line("const int row_warp = warp;");
+  }
+  if (schedule_.rows_per_block > 1 && exchanged_ > 1)
+    code_.line("const int row_in_block = threadIdx.x / THREADS_PER_ROW;");
+  if (schedule_.split == Split::cluster) code_.line("{}();", helpers_.use("cluster_arrive"));
+  if (schedule_.dependent_launch) code_.line("{}();", helpers_.use("wait_for_previous_kernel"));
+}
+
+void CudaKernelWriter::write_row_pointers(const std::vector<int>& tensors) {
+  for (int tensor : tensors) {
+    const Tensor& t = spec_.inputs[static_cast<std::size_t>(tensor)];
+    if (t.extent == Extent::row)
+      code_.line("const {0}* const {1}_row = {1} + row * {1}_stride;", pointer_type(t.dtype), t.name);
+  }
+}
+
+void CudaKernelWriter::write_output_pointers(bool late) {
+  for (const Output& o : spec_.outputs)
+    if (before_[static_cast<std::size_t>(o.value)] != late)
+      code_.line("{0}* const {1}_row = {1} + row * {1}_stride;", pointer_type(o.dtype), o.name);
+}
+
+void CudaKernelWriter::write_early_weights() {
+  const auto columns = inputs_of(needed_by_outputs(true), Extent::column);
+  if (columns.empty()) return;
+  declare_words(columns);
+  open_leaves();
+  write_load(columns);
+  code_.close();
+}
+
+void CudaKernelWriter::open_batches() {
+  if (batch_ == shape_.leaves_per_thread) return;
+  code_.unrolled("batch", "LEAVES_PER_THREAD", batch_ > 1 ? "BATCH" : "1");
+}
+void CudaKernelWriter::close_batches() {
+  if (batch_ != shape_.leaves_per_thread) code_.close();
+}
+
+void CudaKernelWriter::write_reduction_pass(KernelPart) {
+  const bool keep = schedule_.staging != Staging::reread;
+  std::vector<bool> needed = needed_by(spec_, sum_);
+  if (keep)
+    for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
+      for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+  const std::vector<int> rows = inputs_of(needed, Extent::row);
+  std::vector<bool> before = needed_by(spec_, sum_);
+  const std::vector<int> columns = inputs_of(before, Extent::column);
+  write_row_pointers(rows);
+  if (keep) write_output_pointers(false);
+  code_.blank();
+
+  code_.comment("A skipped lane or segment is -0: adding it changes nothing, and a chain that starts from it is exact.");
+  if (chains_ == 1) {
+    code_.line("float lane_sum = -0.0f;");
+  } else {
+    code_.line("float lane_sums[{}];", chains_);
+    code_.unrolled("s", fmt::format("{}", chains_));
+    code_.line("lane_sums[s] = -0.0f;");
+    code_.close();
+  }
+  code_.blank();
+  code_.comment("Load this thread's leaves.");
+  open_batches();
+  declare_words(rows);
+  declare_words(columns);
+  if (keep) declare_carried();
+  open_leaves();
+  write_load(rows);
+  write_load(columns);
+  code_.close();
+  if (schedule_.staging == Staging::registers) {
+    if (schedule_.early_weights && schedule_.blocks_per_sm == 0) write_early_weights();
+    if (schedule_.dependent_launch) code_.line("{}();", helpers_.use("let_next_kernel_start"));
+    code_.blank();
+  }
+  code_.comment("Leaf level: every leaf is a chain, first element first, that continues its lane's chain.");
+  open_leaves();
+  if (keep) write_carried();
+  write_chain();
+  if (keep) write_outputs_of_leaf(false);
+  if (schedule_.staging == Staging::shared) write_staged(true);
+  code_.close();
+  close_batches();
+  if (schedule_.staging != Staging::registers && schedule_.dependent_launch)
+    code_.line("{}();", helpers_.use("let_next_kernel_start"));
+}
+
+void CudaKernelWriter::write_lane_tree() {
+  const int segments = shape_.segments_per_warp;
+  const int lanes = shape_.lanes_per_thread;
+  const int threads = shape_.threads_per_segment;
+  const std::string sum = chains_ == 1 ? "lane_sum" : "lane_sums[0]";
+  const auto at = [&](const std::string& index) {
+    return lanes == 1 ? fmt::format("lane_sums[{}]", index) : fmt::format("lane_sums[({}) * {}]", index, lanes);
+  };
+  code_.blank();
+  if (lanes > 1) {
+    code_.comment("Lane tree, register levels: lanes of one thread, half the lanes apart.");
+    code_.line("#pragma unroll");
+    code_.open("for (int distance = LANES_PER_THREAD / 2; distance >= 1; distance /= 2) {{");
+    if (segments > 1) code_.unrolled("s", "SEGMENTS_PER_WARP");
+    code_.unrolled("k", "distance");
+    const std::string base = segments > 1 ? "s * LANES_PER_THREAD + k" : "k";
+    code_.line("lane_sums[{0}] = __fadd_rn(lane_sums[{0}], lane_sums[{0} + distance]);", base);
+    code_.close();
+    if (segments > 1) code_.close();
+    code_.close();
+  }
+  int held = segments;
+  for (int distance = threads / 2; distance >= 1; distance /= 2) {
+    if (distance == threads / 2)
+      code_.comment(segments > 1 ? "Lane trees of this warp's segments together: at each level a lane hands over half of them."
+                                 : "Lane tree: lane i with lane i + half, then a quarter, ... 1.");
+    if (held == 1) {
+      code_.line("{0} = {1}({0}, {2});", sum, helpers_.use("halve"), distance);
+      continue;
+    }
+    held /= 2;
+    if (held > 1) code_.unrolled("s", fmt::format("{}", held));
+    const std::string s = held > 1 ? "s" : "0";
+    const std::string even = held > 1 ? "2 * s" : "0";
+    const std::string odd = held > 1 ? "2 * s + 1" : "1";
+    code_.line("{} = {}({}, {}, lane, {});", at(s), helpers_.use("halve_two"), at(even), at(odd), distance);
+    if (held > 1) code_.close();
+  }
+  if (segments == 1) return;
+  code_.comment("Segment tree inside the warp: segments (0, 1), (2, 3), ... are now held by neighbouring groups of lanes.");
+  int joined = 1;
+  for (int distance = threads / 2; distance >= 1 && joined < segments; distance /= 2, joined *= 2) {
+    if (held > 1) code_.unrolled("s", fmt::format("{}", held));
+    code_.line("{0} = {1}({0}, {2});", at(held > 1 ? "s" : "0"), helpers_.use("halve"), distance);
+    if (held > 1) code_.close();
+  }
+  if (held > 1) {
+    code_.line("#pragma unroll");
+    code_.open("for (int distance = 1; distance < {}; distance *= 2) {{", held);
+    code_.unrolled("s", fmt::format("{}", held), "2 * distance");
+    code_.line("{0} = __fadd_rn({0}, {1});", at("s"), at("s + distance"));
+    code_.close();
+    code_.close();
+  }
+}
+
+void CudaKernelWriter::write_segment_tree(const std::string& sums, const std::string& count, int number) {
+  const std::string total = name_of_node(sum_);
+  const int each = std::max(1, number / 32);
+  const std::string tree = helpers_.use("adjacent_pairs");
+  code_.line("float pairs[{}];", number <= 16 ? count : fmt::format("{}", each));
+  code_.unrolled("s", number <= 16 ? count : fmt::format("{}", each));
+  if (number <= 16) code_.line("pairs[s] = {}[s];", sums);
+  else code_.line("pairs[s] = {}[lane{} + s];", sums, each > 1 ? fmt::format(" * {}", each) : "");
+  code_.close();
+  if (number <= 16) {
+    code_.line("const float {} = {}(pairs);", total, tree);
+  } else {
+    code_.line("float {} = {}(pairs);", total, tree);
+    for (int distance = 1; distance <= 16; distance *= 2)
+      code_.line("{0} = {1}({0}, {2});", total, helpers_.use("halve"), distance);
+  }
+  expression_.bind(sum_, total);
+}
+
+void CudaKernelWriter::write_block_exchange(KernelPart part) {
+  const std::string sum = chains_ == 1 ? "lane_sum" : "lane_sums[0]";
+  const std::string total = name_of_node(sum_);
+  if (exchanged_ == 1) {
+    if (part == KernelPart::partial_sums) {
+      code_.blank();
+      code_.comment("The block's part of the row goes to the workspace.");
+      code_.line("if (threadIdx.x == 0) workspace[row * BLOCKS_PER_ROW + block] = {};", sum);
+    } else {
+      code_.line("const float {} = {};", total, sum);
+      expression_.bind(sum_, total);
+    }
+    return;
+  }
+  code_.blank();
+  const std::string buffer = fmt::format("warp_sums{}{}", schedule_.blocks_per_sm > 0 ? "[parity]" : "",
+                                         schedule_.rows_per_block > 1 ? "[row_in_block]" : "");
+  if (schedule_.split == Split::cluster) {
+    code_.comment("Segment tree across the warps of the cluster: lane b of a warp gives the warp's sum to block b.");
+    code_.line("{}();", helpers_.use("cluster_wait"));
+    code_.line("if (lane < BLOCKS_PER_ROW) {}(&{}[row_warp], lane, {});", helpers_.use("store_in_block"), buffer, sum);
+    code_.line("{}();", helpers_.use("cluster_sync"));
+    write_segment_tree(buffer, fmt::format("{}", exchanged_), exchanged_);
+    return;
+  }
+  code_.comment("Segment tree across the warps of the row.");
+  code_.line("if (lane == 0) {}[warp] = {};", buffer, sum);
+  code_.line("__syncthreads();");
+  write_segment_tree(buffer, "WARPS_PER_ROW", exchanged_);
+  if (part == KernelPart::partial_sums)
+    code_.line("if (threadIdx.x == 0) workspace[row * BLOCKS_PER_ROW + block] = {};", total);
+}
+
+void CudaKernelWriter::write_workspace_sum() {
+  code_.blank();
+  code_.comment("Segment tree across the blocks of the row.");
+  code_.line("const float* const block_sums = workspace + row * BLOCKS_PER_ROW;");
+  write_segment_tree("block_sums", "BLOCKS_PER_ROW", schedule_.blocks_per_row);
+}
+
+void CudaKernelWriter::write_row_values() {
+  const auto late = needed_by_outputs(true);
+  std::vector<bool> wanted(spec_.nodes.size(), false);
+  for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
+    const Node& node = spec_.nodes[i];
+    if (!late[i]) continue;
+    if (level_[i] == Level::row && !node.name.empty()) wanted[i] = true;
+    if (level_[i] < Level::column) continue;
+    for (int operand : {node.a, node.b, node.c})
+      if (operand >= 0 && level_[static_cast<std::size_t>(operand)] == Level::row) wanted[static_cast<std::size_t>(operand)] = true;
+  }
+  for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
+    const int index = static_cast<int>(i);
+    if (!wanted[i] || index == sum_) continue;
+    code_.line("const float {} = {};", name_of_node(index), expression_.print(index));
+    expression_.bind(index, name_of_node(index));
+  }
+}
+
+void CudaKernelWriter::write_output_pass() {
+  const bool reread = schedule_.staging == Staging::reread;
+  const auto late = needed_by_outputs(true);
+  const auto early = needed_by_outputs(false);
+  std::vector<int> columns = inputs_of(late, Extent::column);
+  std::vector<int> rows;
+  if (reread) {
+    std::vector<bool> needed = late;
+    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || early[i];
+    rows = inputs_of(needed, Extent::row);
+    columns = inputs_of(needed, Extent::column);
+  }
+  code_.blank();
+  if (reread) {
+    for (const Carried& carried : carried_) expression_.unbind(carried.node);
+    if (schedule_.split == Split::workspace) write_row_pointers(rows);
+    write_output_pointers(false);
+  }
+  write_output_pointers(true);
+  code_.comment("Outputs.");
+  const bool loaded = schedule_.staging == Staging::registers && schedule_.early_weights;
+  open_batches();
+  if (!loaded && (!rows.empty() || !columns.empty())) {
+    declare_words(rows);
+    declare_words(columns);
+    open_leaves();
+    write_load(rows);
+    write_load(columns);
+    code_.close();
+  }
+  if (schedule_.staging == Staging::shared) {
+    declare_words(carried_inputs());
+    declare_carried();
+  }
+  open_leaves();
+  if (schedule_.staging == Staging::shared) write_staged(false);
+  if (!reread) bind_carried();
+  if (reread) write_outputs_of_leaf(false);
+  write_outputs_of_leaf(true);
+  code_.close();
+  close_batches();
+}
+
+std::vector<int> CudaKernelWriter::carried_inputs() const {
+  std::vector<int> out;
+  for (const Carried& carried : carried_) {
+    const Node& node = spec_.nodes[static_cast<std::size_t>(carried.node)];
+    if (node.op == Op::input) out.push_back(node.tensor);
+  }
+  return out;
+}
+
+}  // namespace isofold

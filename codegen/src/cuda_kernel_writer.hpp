@@ -1,0 +1,95 @@
+#pragma once
+#include <isofold/codegen/plan.hpp>
+
+#include <string>
+#include <vector>
+
+#include "carry.hpp"
+#include "code_writer.hpp"
+#include "cuda_expression.hpp"
+#include "cuda_helpers.hpp"
+
+namespace isofold {
+
+/// Which of a plan's kernels is written. Split::workspace has two: partial sums, then the outputs.
+enum class KernelPart { whole, partial_sums, outputs };
+
+/// Writes the statements of a kernel's body, section by section in the order of execution.
+/// cuda_kernel_body.cpp holds the sections, cuda_kernel_writer.cpp the statements for one leaf.
+class CudaKernelWriter {
+ public:
+  CudaKernelWriter(const Plan& plan, CudaHelpers& helpers);
+
+  std::string leaf_position() const;  // device functions that map a thread's leaf to its elements
+  std::string parameters() const;     // of the kernel
+  std::string body(KernelPart part);
+  int batch() const { return batch_; }
+
+ private:
+  // Sections.
+  void write_position(KernelPart part);
+  void write_row_pointers(const std::vector<int>& tensors);
+  void write_output_pointers(bool late);
+  void write_early_weights();
+  void write_reduction_pass(KernelPart part);
+  void write_lane_tree();
+  void write_block_exchange(KernelPart part);
+  void write_segment_tree(const std::string& sums, const std::string& count, int number);
+  void write_workspace_sum();
+  void write_row_values();
+  void write_output_pass();
+
+  // One leaf.
+  void open_batches();
+  void close_batches();
+  void open_leaves();
+  void begin_leaf();
+  void write_load(const std::vector<int>& tensors);
+  void write_carried();
+  void write_chain();
+  void write_staged(bool to_shared);
+  void write_outputs_of_leaf(bool late);
+  void write_values(const std::string& values, int root);
+  void write_pack(const std::string& words, DType dtype, const std::string& values);
+  void write_store(const Output& output, const std::string& words);
+  std::vector<int> write_inner_values(int root);
+  void declare_words(const std::vector<int>& tensors);
+  void declare_carried();
+  void bind_input(int tensor);
+  void bind_carried();
+
+  std::vector<int> inputs_of(const std::vector<bool>& needed, Extent extent) const;
+  std::vector<int> carried_inputs() const;
+  std::vector<bool> needed_by_outputs(bool late) const;
+  bool is_exact(const Carried& carried) const;  // kept as binary32 values, not as packed words
+  std::string name_of_node(int index) const;
+  std::string slot() const;        // index of the leaf in arrays of words: "[i]", "[b]" or ""
+  std::string slot_count() const;  // the extent of that index
+  std::string sum_slot() const;    // index of the leaf's chain
+  int pieces(DType dtype) const;   // accesses per leaf
+  int piece_bytes(DType dtype) const;
+  bool masked() const { return segment_mask_ || row_mask_ || tail_mask_; }
+  CudaHelpers::Memory row_memory() const;
+  static std::string pointer_type(DType dtype) { return dtype == DType::f32 ? "float" : "unsigned short"; }
+
+  const Spec& spec_;
+  const Fold& fold_;
+  const GpuSchedule& schedule_;
+  const GpuShape shape_;
+  CudaHelpers& helpers_;
+  CudaExpression expression_;
+  CodeWriter code_;
+  std::vector<Carried> carried_;
+  std::vector<Level> level_;
+  std::vector<bool> before_;
+  int sum_ = -1;
+  int chains_ = 1;             // lane sums of a thread
+  int batch_ = 1;              // leaves loaded together
+  int exchanged_ = 1;          // warp sums that meet in shared memory
+  bool segment_mask_ = false;  // some lanes of a segment's last round have no leaf
+  bool row_mask_ = false;      // some leaves begin after the row's end
+  bool tail_mask_ = false;     // the last leaf is short
+  bool token_mask_ = false;    // a block's last rows may not exist
+};
+
+}  // namespace isofold
