@@ -9,8 +9,8 @@ Call::Call(const Spec& spec, const Fold& fold, const CallOptions& options) : spe
     return Shape{dtype, rows, spec.n, spec.n + options.stride_padding, options.offset};
   };
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
-    const isofold::Tensor& input = spec.inputs[i];
-    Tensor tensor(shape_of(input.dtype, input.extent == Extent::row ? options.tokens : 1));
+    const Tensor& input = spec.inputs[i];
+    HostTensor tensor(shape_of(input.dtype, input.extent == Extent::row ? options.tokens : 1));
     // Row tensors start with different kinds, so that for example infinities of one meet zeros of the other.
     const std::uint64_t seed = options.seed + 4 * i;
     if (options.ordinary_rows)
@@ -25,19 +25,19 @@ Call::Call(const Spec& spec, const Fold& fold, const CallOptions& options) : spe
   reset_outputs();
   expected_ = outputs_;
   std::vector<View> views;
-  for (Tensor& tensor : expected_) views.push_back(tensor.view());
+  for (HostTensor& tensor : expected_) views.push_back(tensor.view());
   interpret(spec_, fold, options_.tokens, input_views(), views);
 }
 
 std::vector<ConstView> Call::input_views() const {
   std::vector<ConstView> views;
-  for (const Tensor& tensor : inputs_) views.push_back(tensor.const_view());
+  for (const HostTensor& tensor : inputs_) views.push_back(tensor.const_view());
   return views;
 }
 
 std::vector<View> Call::output_views() {
   std::vector<View> views;
-  for (Tensor& tensor : outputs_) views.push_back(tensor.view());
+  for (HostTensor& tensor : outputs_) views.push_back(tensor.view());
   return views;
 }
 

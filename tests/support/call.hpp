@@ -27,9 +27,9 @@ class Call {
 
   const Spec& spec() const { return spec_; }
   std::int64_t tokens() const { return options_.tokens; }
-  std::vector<Tensor>& inputs() { return inputs_; }
-  std::vector<Tensor>& outputs() { return outputs_; }
-  const std::vector<Tensor>& expected() const { return expected_; }
+  std::vector<HostTensor>& inputs() { return inputs_; }
+  std::vector<HostTensor>& outputs() { return outputs_; }
+  const std::vector<HostTensor>& expected() const { return expected_; }
   std::vector<ConstView> input_views() const;
   std::vector<View> output_views();
 
@@ -43,10 +43,10 @@ class Call {
  private:
   Spec spec_;
   CallOptions options_;
-  std::vector<Tensor> inputs_;
-  std::vector<Tensor> original_inputs_;
-  std::vector<Tensor> outputs_;
-  std::vector<Tensor> expected_;
+  std::vector<HostTensor> inputs_;
+  std::vector<HostTensor> original_inputs_;
+  std::vector<HostTensor> outputs_;
+  std::vector<HostTensor> expected_;
 };
 
 }  // namespace isofold::testing

@@ -24,7 +24,7 @@ float value_of(DType dtype, std::uint32_t bits) {
 
 }  // namespace
 
-Tensor::Tensor(const Shape& shape) : shape_(shape) {
+HostTensor::HostTensor(const Shape& shape) : shape_(shape) {
   if (shape_.row_stride == 0) shape_.row_stride = shape_.n;
   if (shape_.row_stride < shape_.n || shape_.rows < 1)
     throw std::invalid_argument("rows overlap, or there are none");
@@ -35,24 +35,24 @@ Tensor::Tensor(const Shape& shape) : shape_(shape) {
   for (std::size_t i = 0; i < size_; ++i) allocation()[i] = canary(i);
 }
 
-std::size_t Tensor::row_start(std::int64_t index) const {
+std::size_t HostTensor::row_start(std::int64_t index) const {
   const auto element = static_cast<std::size_t>(shape_.offset + index * shape_.row_stride);
   return guard + element * size_of(shape_.dtype);
 }
 
-std::uint32_t Tensor::bits(std::int64_t row_index, std::int64_t element) const {
+std::uint32_t HostTensor::bits(std::int64_t row_index, std::int64_t element) const {
   const std::size_t size = size_of(shape_.dtype);
   std::uint32_t bits = 0;
   std::memcpy(&bits, row(row_index) + static_cast<std::size_t>(element) * size, size);
   return bits;
 }
 
-void Tensor::fill(RowKind kind, std::uint64_t seed) {
+void HostTensor::fill(RowKind kind, std::uint64_t seed) {
   for (std::int64_t i = 0; i < shape_.rows; ++i)
     fill_row(kind, shape_.dtype, row(i), shape_.n, Random(seed, static_cast<std::uint64_t>(i)).bits());
 }
 
-void Tensor::fill_all_kinds(std::uint64_t seed) {
+void HostTensor::fill_all_kinds(std::uint64_t seed) {
   for (std::int64_t i = 0; i < shape_.rows; ++i) {
     const std::uint64_t kind = (static_cast<std::uint64_t>(i) + seed) % std::size(all_row_kinds);
     fill_row(all_row_kinds[kind], shape_.dtype, row(i), shape_.n,
@@ -60,7 +60,7 @@ void Tensor::fill_all_kinds(std::uint64_t seed) {
   }
 }
 
-std::string Tensor::broken_canary() const {
+std::string HostTensor::broken_canary() const {
   const std::size_t row_bytes = static_cast<std::size_t>(shape_.n) * size_of(shape_.dtype);
   std::size_t place = 0;
   for (std::int64_t i = 0; i <= shape_.rows; ++i) {
@@ -76,7 +76,7 @@ std::string Tensor::broken_canary() const {
   return {};
 }
 
-std::string difference(const Tensor& actual, const Tensor& expected) {
+std::string difference(const HostTensor& actual, const HostTensor& expected) {
   if (actual.dtype() != expected.dtype() || actual.rows() != expected.rows() || actual.n() != expected.n())
     throw std::invalid_argument("tensors of different shapes are compared");
   const std::size_t row_bytes = static_cast<std::size_t>(actual.n()) * size_of(actual.dtype());

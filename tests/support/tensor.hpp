@@ -22,9 +22,9 @@ struct Shape {
 };
 
 /// A tensor in host memory with canary bytes before it, between its rows and behind it.
-class Tensor {
+class HostTensor {
  public:
-  explicit Tensor(const Shape& shape);
+  explicit HostTensor(const Shape& shape);
 
   const Shape& shape() const { return shape_; }
   DType dtype() const { return shape_.dtype; }
@@ -71,6 +71,6 @@ class Tensor {
 
 /// Empty when the elements of both tensors are the same raw bytes, else how many differ and the first one:
 /// its row, element and both bit patterns. The shapes may differ in stride and offset.
-std::string difference(const Tensor& actual, const Tensor& expected);
+std::string difference(const HostTensor& actual, const HostTensor& expected);
 
 }  // namespace isofold::testing

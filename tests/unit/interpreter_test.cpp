@@ -147,7 +147,7 @@ TEST_CASE("every stored NaN is canonical") {
                                "x; z: f32 = add(x, total) }}",
                                name));
     Call call(spec, {1, 1, 1}, {.tokens = 40});
-    for (const isofold::testing::Tensor& output : call.expected()) {
+    for (const isofold::testing::HostTensor& output : call.expected()) {
       const std::uint32_t canonical = output.dtype() == DType::f32 ? 0x7fffffff : 0x7fff;
       const std::uint32_t infinity = output.dtype() == DType::f16    ? 0x7c00
                                      : output.dtype() == DType::bf16 ? 0x7f80
@@ -172,7 +172,7 @@ TEST_CASE("rms_norm means what its options say") {
            : dtype == DType::bf16 ? from_bf16(to_bf16(value))
                                   : from_f16(to_f16(value));
   };
-  const auto element = [](const isofold::testing::Tensor& tensor, std::int64_t i) {
+  const auto element = [](const isofold::testing::HostTensor& tensor, std::int64_t i) {
     const std::uint32_t bits = tensor.bits(0, i);
     if (tensor.dtype() == DType::f32) return std::bit_cast<float>(bits);
     return tensor.dtype() == DType::bf16 ? from_bf16(static_cast<std::uint16_t>(bits))

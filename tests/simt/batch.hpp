@@ -1,0 +1,40 @@
+#pragma once
+#include <isofold/codegen/cuda_emitter.hpp>
+#include <isofold/codegen/plan.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "simt/scheduler.hpp"
+#include "support/call.hpp"
+
+namespace isofold::simt {
+
+/// Generated kernels, compiled by the host's C++ compiler into one shared object and loaded. One thread at a
+/// time.
+class Batch {
+ public:
+  /// Throws std::runtime_error with the compiler's messages.
+  explicit Batch(const std::vector<CudaSource>& sources);
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch();
+
+  /// Runs entry `entry` of source `source`; the rest of `launch` is the caller's. Empty, or the first fault.
+  std::string run(std::size_t source, std::size_t entry, Launch launch, void** arguments, const Order& order,
+                  std::span<const GlobalRange> memory);
+
+ private:
+  std::filesystem::path folder_;
+  void* library_ = nullptr;
+  Scheduler scheduler_;
+};
+
+/// Launches the kernels of source `source`, which was made from `plan`, on the tensors of `call`, and
+/// compares with the oracle. Empty, or what went wrong: a fault of the run or the first wrong byte.
+std::string run_plan(Batch& batch, std::size_t source, const CudaSource& generated, const Plan& plan,
+                     testing::Call& call, const Order& order);
+
+}  // namespace isofold::simt

@@ -1,0 +1,76 @@
+#pragma once
+// What generated CUDA text finds on the host in place of a GPU: the built-in variables, types and intrinsics
+// it uses. Barriers, shuffles and shared memory are asked of the scheduler through `simt_hooks`. Included by
+// the host text of every batch.
+
+#include <utility>
+
+#include "simt/hooks.hpp"
+
+// Defined by the host text of a batch and set by the scheduler: one host thread at a time runs a batch.
+extern "C" {
+extern const SimtHooks* simt_hooks;
+extern const SimtThread* simt_current;
+}
+
+#define threadIdx (simt_current->thread)
+#define blockIdx (simt_current->block)
+#define blockDim (simt_current->block_size)
+#define gridDim (simt_current->grid_size)
+
+// Not inline: a helper that is not used is a warning then.
+#define __global__ static
+#define __device__ static
+#define __forceinline__
+#define __launch_bounds__(...)
+#define __cluster_dims__(...)
+
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline float __fdiv_rn(float a, float b) { return a / b; }
+inline float __frcp_rn(float a) { return 1.0f / a; }
+inline float __fsqrt_rn(float a) { return __builtin_sqrtf(a); }
+inline float __uint_as_float(unsigned bits) { return __builtin_bit_cast(float, bits); }
+inline unsigned __float_as_uint(float value) { return __builtin_bit_cast(unsigned, value); }
+
+inline void __syncthreads(int line = __builtin_LINE()) { simt_hooks->barrier(line); }
+
+template <class T>
+T __shfl_sync(unsigned mask, T value, int source, int line = __builtin_LINE()) {
+  static_assert(sizeof(T) == 4);
+  return __builtin_bit_cast(
+      T, simt_hooks->shuffle(mask, __builtin_bit_cast(unsigned, value), source & 31, line));
+}
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int distance, int line = __builtin_LINE()) {
+  return __shfl_sync(mask, value, simt_hooks->lane() ^ distance, line);
+}
+
+namespace simt_host {
+
+template <class... Parameters, std::size_t... INDEX>
+void call(void (*kernel)(Parameters...), void** arguments, std::index_sequence<INDEX...>) {
+  kernel(*static_cast<Parameters*>(arguments[INDEX])...);
+}
+
+/// Calls a kernel with the values that `arguments` point at, as the driver API does.
+template <class... Parameters>
+void call(void (*kernel)(Parameters...), void** arguments) {
+  call(kernel, arguments, std::index_sequence_for<Parameters...>());
+}
+
+}  // namespace simt_host
