@@ -91,7 +91,7 @@ enum CUlaunchAttributeID : unsigned {
   CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
 };
 
-union CUlaunchAttributeValue {
+union alignas(8) CUlaunchAttributeValue {
   char pad[64];
   int cooperative;
   struct {
@@ -180,6 +180,7 @@ inline constexpr unsigned CU_MEMHOSTALLOC_PORTABLE = 1;
   X(cuStreamGetCtx, (CUstream stream, CUcontext * context))                                                  \
   X(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned flags))                                     \
   X(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status))                                  \
+  X(cuThreadExchangeStreamCaptureMode, (CUstreamCaptureMode * mode))                                         \
   X(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode))                                    \
   X(cuStreamEndCapture, (CUstream stream, CUgraph * graph))                                                  \
   X(cuGraphGetNodes, (CUgraph graph, CUgraphNode * nodes, std::size_t * count))                              \
