@@ -1,6 +1,7 @@
 #pragma once
 #include <isofold/codegen/device_traits.hpp>
 #include <isofold/codegen/fold.hpp>
+#include <isofold/codegen/plan.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/codegen/schedule.hpp>
 #include <isofold/codegen/spec.hpp>
@@ -92,7 +93,10 @@ class Operator {
   void launch(CUstream_st* stream, std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs,
               std::int64_t tokens) const;
 
-  /// The schedule a launch over `tokens` rows uses, and why.
+  /// The plan of the kernel that a launch over `tokens` rows (>= 1) uses when all pointers and row strides are multiples
+  /// of `alignment` bytes.
+  Plan plan(std::int64_t tokens, int alignment = 16) const;
+  /// The schedule of that plan, and why it is used.
   Choice choice(std::int64_t tokens, int alignment = 16) const;
   /// Generated text of that kernel: CUDA source, or LLVM IR on the CPU.
   std::string source(std::int64_t tokens, int alignment = 16) const;

@@ -1,0 +1,163 @@
+#include "kernel_store.hpp"
+
+#include <isofold/codegen/cpu_backend.hpp>
+#include <isofold/codegen/cuda_emitter.hpp>
+#include <isofold/codegen/digest.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "gpu_kernel.hpp"
+#include "host_kernel.hpp"
+#include "parallel.hpp"
+#include "probe.hpp"
+
+namespace isofold {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Counts changes of what an entry holds or means.
+constexpr int kernel_schema = 1;
+
+std::string image_name(const Plan& plan) { return fmt::format("{}-{}", plan.spec().op, digest_of(plan)); }
+
+/// The section, or an entry that is not what this version stores: then it is built anew.
+bool take(const CacheEntry& entry, const char* name, std::string& text) {
+  const std::string* section = entry.section(name);
+  if (section == nullptr) return false;
+  text = *section;
+  return true;
+}
+
+KernelImage gpu_image(const Plan& plan, const KernelTarget& target, DiskCache& disk) {
+  if (!target.nvrtc) throw UsageError("this runtime runs on the CPU, it cannot compile a GPU plan: " + text(plan));
+  const CudaSource source = emit_cuda(plan);
+  const Nvrtc& nvrtc = *target.nvrtc;
+  const int arch = nvrtc.target_for(plan.device().arch);
+  const std::string key =
+      fmt::format("isofold cuda kernel, schema {}\nNVRTC {}\n{}\n{}", kernel_schema, nvrtc.version(),
+                  fmt::join(Nvrtc::options(arch), " "), source.text);
+  const auto build = [&] {
+    CompileResult compiled = nvrtc.compile(source.text, source.program_name, arch);
+    if (const std::vector<std::string> lint = lint_ptx(compiled.ptx); !lint.empty())
+      throw InternalError(fmt::format("the PTX of {} breaks the numerics rules:\n{}", text(plan), fmt::join(lint, "\n")));
+    return CacheEntry{.key_text = key,
+                      .kind = "cuda",
+                      .metadata = text(plan),
+                      .sections = {{"ptx", std::move(compiled.ptx)},
+                                   {"cubin", std::move(compiled.cubin)},
+                                   {"usage", std::move(compiled.usage)}}};
+  };
+  KernelImage image;
+  image.name = image_name(plan);
+  image.source = source.text;
+  image.entries = source.entries;
+  CacheEntry entry = disk.load_or_build(key, build);
+  const auto whole = [&] {
+    return take(entry, "ptx", image.ptx) && take(entry, "cubin", image.code) && take(entry, "usage", image.usage);
+  };
+  if (!whole()) {
+    entry = build();
+    disk.store(entry);
+    whole();
+  }
+  return image;
+}
+
+KernelImage cpu_image(const Plan& plan, DiskCache& disk) {
+  KernelImage image;
+  image.name = image_name(plan);
+  image.source = cpu_ir(plan);
+  const std::string key = fmt::format("isofold cpu kernel, schema {}\nLLVM {}\n{}\n{}", kernel_schema, llvm_version(),
+                                      text(plan), image.source);
+  const auto build = [&] {
+    return CacheEntry{
+        .key_text = key, .kind = "cpu", .metadata = text(plan), .sections = {{"object", compile_cpu(plan).object}}};
+  };
+  CacheEntry entry = disk.load_or_build(key, build);
+  if (!take(entry, "object", image.code)) {
+    entry = build();
+    disk.store(entry);
+    take(entry, "object", image.code);
+  }
+  return image;
+}
+
+}  // namespace
+
+KernelStore::KernelStore(KernelTarget target, DiskCache& disk, Log& log, std::optional<std::string> dump)
+    : target_(std::move(target)), disk_(disk), log_(log), dump_(std::move(dump)) {}
+
+std::shared_ptr<const KernelImage> KernelStore::image(const Plan& plan) {
+  auto image =
+      std::make_shared<const KernelImage>(plan.is_gpu() ? gpu_image(plan, target_, disk_) : cpu_image(plan, disk_));
+  if (dump_) write_dump(plan, *image);
+  return image;
+}
+
+std::unique_ptr<const Kernel> KernelStore::load(const Plan& plan, std::shared_ptr<const KernelImage> image) const {
+  if (!plan.is_gpu()) return std::make_unique<HostKernel>(plan, std::move(image), target_.pool);
+  const RelaxedCapture relaxed(target_.context.get());
+  return std::make_unique<GpuKernel>(plan, std::move(image), target_.context);
+}
+
+void KernelStore::ensure_probed(const DeviceTraits& device) {
+  if (probed_) return;
+  const std::lock_guard guard(probe_mutex_);
+  if (probed_) return;
+  const Plan plan = probe_plan(device);
+  const RelaxedCapture relaxed(target_.context.get());
+  check_probe(*load(plan, image(plan)), target_);
+  probed_ = true;
+}
+
+std::shared_ptr<const Kernel> KernelStore::kernel(const Plan& plan) { return kernels({&plan, 1}).front(); }
+
+std::vector<std::shared_ptr<const Kernel>> KernelStore::kernels(std::span<const Plan> plans) {
+  std::vector<std::shared_ptr<const Kernel>> loaded(plans.size());
+  for_each_parallel(plans.size() + 1, [&](std::size_t item) {
+    if (item == plans.size()) return plans.empty() ? void() : ensure_probed(plans.front().device());
+    const Plan& plan = plans[item];
+    loaded[item] = kernels_.get_or_build(text(plan), [&] {
+      return std::shared_ptr<const Kernel>(load(plan, image(plan)));
+    });
+  });
+  return loaded;
+}
+
+void KernelStore::write_dump(const Plan& plan, const KernelImage& image) const {
+  std::error_code error;
+  fs::create_directories(*dump_, error);
+  const auto write = [&](const char* extension, const std::string& content) {
+    const fs::path path = fs::path(*dump_) / (image.name + extension);
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file << content;
+    file.close();
+    if (!file) log_.warn_once("dump", fmt::format("ISOFOLD_DUMP: cannot write {}", path.string()));
+  };
+  if (plan.is_gpu()) {
+    write(".cu", image.source);
+    write(".ptx", image.ptx);
+    write(".cubin", image.code);
+  } else {
+    write(".ll", image.source);
+    write(".s", cpu_assembly(plan));
+    write(".o", image.code);
+  }
+}
+
+RelaxedCapture::RelaxedCapture(const Context* context) : context_(context) {
+  if (context_ != nullptr)
+    context_->driver().check(context_->api().cuThreadExchangeStreamCaptureMode(&mode_),
+                             "cuThreadExchangeStreamCaptureMode");
+}
+
+RelaxedCapture::~RelaxedCapture() {
+  if (context_ != nullptr) context_->api().cuThreadExchangeStreamCaptureMode(&mode_);
+}
+
+}  // namespace isofold

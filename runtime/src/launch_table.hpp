@@ -1,0 +1,65 @@
+#pragma once
+#include <isofold/codegen/plan.hpp>
+#include <isofold/tuning_table.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "arguments.hpp"
+#include "kernel.hpp"
+
+namespace isofold {
+
+/// From `first_tokens` up to the next range's first: this schedule.
+struct LaunchRange {
+  std::int64_t first_tokens = 1;
+  Schedule schedule;
+  std::string origin;  // "table <file>:<line>", "tuned in this process" or "cost model"
+};
+
+/// Token counts at which the cost model is asked; above the last its answer stays.
+inline constexpr std::int64_t largest_modelled_tokens = 65536;
+
+/// The cost model's choice: asked at 1, 2, 4, ..., with boundaries between them as `boundary_between` places them.
+/// Schedules that need a workspace are left out.
+std::vector<LaunchRange> modelled_ranges(const Spec& spec, const Fold& fold, const DeviceTraits& device);
+
+/// The ranges of a table record, all of them schedules that make_plan accepts; the schedules that it does not accept for
+/// this device throw UsageError.
+std::vector<LaunchRange> ranges_of(const TableRecord& record, const Spec& spec, const Fold& fold,
+                                   const DeviceTraits& device, const std::string& origin);
+
+/// What an operator launches: for each token range a schedule, and for each alignment class the kernel once it is
+/// loaded. The ranges never change; kernels are only added. Thread-safe, reading takes no lock.
+class LaunchTable {
+ public:
+  LaunchTable(const Spec& spec, const Fold& fold, const DeviceTraits& device, std::vector<LaunchRange> ranges);
+
+  const std::vector<LaunchRange>& ranges() const { return ranges_; }
+  std::size_t range_of(std::int64_t tokens) const;
+  /// The range's schedule with the widest accesses that the alignment allows.
+  Plan plan(std::size_t range, int alignment_class) const;
+
+  const Kernel* find(std::size_t range, int alignment_class) const {
+    return slots_[range][static_cast<std::size_t>(alignment_class)].load(std::memory_order_acquire);
+  }
+  void insert(std::size_t range, int alignment_class, std::shared_ptr<const Kernel> kernel);
+
+ private:
+  using Slots = std::array<std::atomic<const Kernel*>, alignment_classes>;
+  Spec spec_;
+  Fold fold_;
+  DeviceTraits device_;
+  std::vector<LaunchRange> ranges_;
+  std::vector<std::int64_t> firsts_;
+  std::vector<Slots> slots_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<const Kernel>> kernels_;
+};
+
+}  // namespace isofold

@@ -1,0 +1,91 @@
+#include <isofold/codegen/cpu_backend.hpp>
+#include <isofold/codegen/cuda_emitter.hpp>
+#include <isofold/runtime.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "operator_impl.hpp"
+
+namespace isofold {
+namespace {
+
+void check_positive(std::int64_t tokens) {
+  if (tokens < 1) throw UsageError(fmt::format("tokens is {}, it must be at least 1", tokens));
+}
+
+}  // namespace
+
+const Spec& Operator::spec() const { return impl_->spec(); }
+const Fold& Operator::fold() const { return impl_->fold(); }
+std::string Operator::bits_id() const { return impl_->bits_id(); }
+
+void Operator::prepare(std::span<const std::int64_t> tokens, const PrepareOptions& options) {
+  const int lowest_class = alignment_class_of(spec(), options.alignment);
+  LaunchTable& table = impl_->table();
+  std::vector<std::size_t> ranges;
+  for (const std::int64_t count : tokens) {
+    check_positive(count);
+    ranges.push_back(table.range_of(count));
+  }
+  std::sort(ranges.begin(), ranges.end());
+  ranges.erase(std::unique(ranges.begin(), ranges.end()), ranges.end());
+  impl_->prepare(table, ranges, lowest_class);
+}
+
+void Operator::prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options) {
+  check_positive(max_tokens);
+  std::vector<std::int64_t> tokens = boundaries();
+  std::erase_if(tokens, [&](std::int64_t count) { return count > max_tokens; });
+  prepare(tokens, options);
+}
+
+void Operator::launch(CUstream_st* stream, const RmsNormArguments& arguments, std::int64_t tokens) const {
+  const RmsNormNames& names = impl_->rms_norm_names();
+  names.check(arguments);
+  std::array<ConstTensor, 3> inputs;
+  std::array<MutableTensor, 2> outputs;
+  names.order(arguments, inputs, outputs);
+  impl_->launch(stream, {inputs.data(), spec().inputs.size()}, {outputs.data(), spec().outputs.size()}, tokens);
+}
+
+void Operator::launch(CUstream_st* stream, std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs,
+                      std::int64_t tokens) const {
+  impl_->launch(stream, inputs, outputs, tokens);
+}
+
+Plan Operator::plan(std::int64_t tokens, int alignment) const {
+  check_positive(tokens);
+  const LaunchTable& table = impl_->table();
+  return table.plan(table.range_of(tokens), alignment_class_of(spec(), alignment));
+}
+
+Choice Operator::choice(std::int64_t tokens, int alignment) const {
+  check_positive(tokens);
+  const LaunchTable& table = impl_->table();
+  const std::size_t range = table.range_of(tokens);
+  const Plan plan = table.plan(range, alignment_class_of(spec(), alignment));
+  Choice choice;
+  if (plan.is_gpu())
+    choice.gpu = plan.gpu();
+  else
+    choice.cpu = plan.cpu();
+  choice.schedule = text(plan.schedule());
+  choice.origin = table.ranges()[range].origin;
+  return choice;
+}
+
+std::string Operator::source(std::int64_t tokens, int alignment) const {
+  const Plan plan = this->plan(tokens, alignment);
+  return plan.is_gpu() ? emit_cuda(plan).text : cpu_ir(plan);
+}
+
+std::vector<std::int64_t> Operator::boundaries() const {
+  std::vector<std::int64_t> firsts;
+  for (const LaunchRange& range : impl_->table().ranges()) firsts.push_back(range.first_tokens);
+  return firsts;
+}
+
+}  // namespace isofold

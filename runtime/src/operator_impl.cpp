@@ -1,0 +1,157 @@
+#include "operator_impl.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <numeric>
+#include <utility>
+
+namespace isofold {
+
+RmsNormNames::RmsNormNames(const Spec& spec) : op_(spec.op) {
+  for (const Tensor& tensor : spec.inputs) {
+    if (tensor.name == "x" && tensor.extent == Extent::row) {
+      inputs_.push_back(Input::x);
+    } else if (tensor.name == "residual" && tensor.extent == Extent::row) {
+      inputs_.push_back(Input::residual);
+      residual_ = true;
+    } else if (tensor.name == "weight" && tensor.extent == Extent::column) {
+      inputs_.push_back(Input::weight);
+      weight_ = true;
+    } else {
+      foreign_ = tensor.name;
+    }
+  }
+  for (const isofold::Output& output : spec.outputs) {
+    if (output.name == "y") {
+      outputs_.push_back(Output::y);
+    } else if (output.name == "residual_out") {
+      outputs_.push_back(Output::residual_out);
+      residual_out_ = true;
+    } else {
+      foreign_ = output.name;
+    }
+  }
+}
+
+void RmsNormNames::check(const RmsNormArguments& arguments) const {
+  if (!foreign_.empty())
+    throw UsageError(fmt::format("{} has a tensor '{}' that rms_norm does not have: pass its tensors in the Spec's order",
+                                 op_, foreign_));
+  const auto absent = [&](bool has, const void* data, const char* name) {
+    if (!has && data != nullptr)
+      throw UsageError(fmt::format("{} was passed, but this {} was made without one", name, op_));
+  };
+  absent(residual_, arguments.residual.data, "residual");
+  absent(residual_out_, arguments.residual_out.data, "residual_out");
+  absent(weight_, arguments.weight, "weight");
+}
+
+void RmsNormNames::order(const RmsNormArguments& arguments, std::span<ConstTensor> inputs,
+                         std::span<MutableTensor> outputs) const {
+  for (std::size_t i = 0; i < inputs_.size(); ++i)
+    inputs[i] = inputs_[i] == Input::x          ? arguments.x
+                : inputs_[i] == Input::residual ? arguments.residual
+                                                : ConstTensor{.data = arguments.weight};
+  for (std::size_t i = 0; i < outputs_.size(); ++i)
+    outputs[i] = outputs_[i] == Output::y ? arguments.y : arguments.residual_out;
+}
+
+OperatorImpl::OperatorImpl(std::shared_ptr<RuntimeImpl> runtime, const Spec& spec, const Fold& fold)
+    : runtime_(std::move(runtime)),
+      spec_(spec),
+      fold_(fold),
+      bits_id_(isofold::bits_id(spec, fold)),
+      layout_(spec),
+      rms_norm_names_(spec) {}
+
+LaunchTable& OperatorImpl::make_table() const {
+  const std::lock_guard guard(mutex_);
+  if (LaunchTable* table = current_.load(std::memory_order_acquire)) return *table;
+  const DeviceTraits& device = runtime_->device();
+  std::vector<LaunchRange> ranges;
+  if (const TableRecord* record = runtime_->table().find(spec_, fold_, device)) {
+    try {
+      ranges = ranges_of(*record, spec_, fold_, device, "table " + record->origin);
+    } catch (const UsageError& error) {
+      runtime_->log().warning(fmt::format("{}: not used: {}", record->origin, error.what()));
+    }
+  }
+  if (ranges.empty()) ranges = modelled_ranges(spec_, fold_, device);
+  tables_.push_back(std::make_unique<LaunchTable>(spec_, fold_, device, std::move(ranges)));
+  current_.store(tables_.back().get(), std::memory_order_release);
+  return *tables_.back();
+}
+
+void OperatorImpl::use(std::vector<LaunchRange> ranges) const {
+  auto next = std::make_unique<LaunchTable>(spec_, fold_, runtime_->device(), std::move(ranges));
+  // What could be launched without compiling stays so: the new table gets the alignment classes of the old one.
+  const LaunchTable& now = table();
+  std::vector<std::size_t> all(next->ranges().size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  for (int alignment_class = 0; alignment_class < alignment_classes; ++alignment_class) {
+    bool used = false;
+    for (std::size_t range = 0; range < now.ranges().size(); ++range) used |= now.find(range, alignment_class) != nullptr;
+    if (!used) continue;
+    prepare(*next, all, alignment_class);
+    break;
+  }
+  const std::lock_guard guard(mutex_);
+  tables_.push_back(std::move(next));
+  current_.store(tables_.back().get(), std::memory_order_release);
+}
+
+void OperatorImpl::prepare(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const {
+  std::vector<std::pair<std::size_t, int>> missing;
+  std::vector<Plan> plans;
+  for (const std::size_t range : ranges)
+    for (int alignment_class = lowest_class; alignment_class < alignment_classes; ++alignment_class) {
+      if (table.find(range, alignment_class) != nullptr) continue;
+      missing.emplace_back(range, alignment_class);
+      plans.push_back(table.plan(range, alignment_class));
+    }
+  if (plans.empty()) return;
+  const auto kernels = runtime_->store().kernels(plans);
+  for (std::size_t i = 0; i < missing.size(); ++i) table.insert(missing[i].first, missing[i].second, kernels[i]);
+}
+
+const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class,
+                                               CUstream_st* stream, std::int64_t tokens) const {
+  const Plan plan = table.plan(range, alignment_class);
+  if (const ContextPointer& context = runtime_->context()) {
+    const CurrentContext current(*context);
+    cuda::CUstreamCaptureStatus status = cuda::CU_STREAM_CAPTURE_STATUS_NONE;
+    const cuda::CUresult result = context->api().cuStreamIsCapturing(stream, &status);
+    // The null stream answers with this error while a stream that it waits for is being captured.
+    const bool capturing =
+        result == cuda::CUDA_ERROR_STREAM_CAPTURE_IMPLICIT || status != cuda::CU_STREAM_CAPTURE_STATUS_NONE;
+    if (!capturing) context->driver().check(result, "cuStreamIsCapturing");
+    if (capturing)
+      throw UsageError(fmt::format(
+          "{} over {} tokens needs the kernel {}-{} ({}), which is not prepared, and the stream is being captured, where "
+          "nothing can be compiled or loaded. Call prepare for this token count and alignment ({} elements) before the "
+          "capture. The capture is still valid; this launch is not in it",
+          spec_.op, tokens, spec_.op, digest_of(plan), text(plan.schedule()), 1 << alignment_class));
+  }
+  const std::shared_ptr<const Kernel> kernel = runtime_->store().kernel(plan);
+  table.insert(range, alignment_class, kernel);
+  return *table.find(range, alignment_class);
+}
+
+void OperatorImpl::launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
+                          std::span<const MutableTensor> outputs, std::int64_t tokens) const {
+  if (tokens <= 0) {
+    if (tokens == 0) return;
+    throw UsageError(fmt::format("tokens is {}, it must not be negative", tokens));
+  }
+  Parameters parameters;
+  layout_.bind(inputs, outputs, tokens, parameters);
+  LaunchTable& table = this->table();
+  const std::size_t range = table.range_of(tokens);
+  const Kernel* kernel = table.find(range, parameters.alignment_class);
+  if (kernel == nullptr) [[unlikely]]
+    kernel = &prepare_for_launch(table, range, parameters.alignment_class, stream, tokens);
+  kernel->launch(stream, parameters, tokens);
+}
+
+}  // namespace isofold

@@ -1,0 +1,156 @@
+#include "probe.hpp"
+
+#include <isofold/codegen/digest.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <cstring>
+#include <string_view>
+
+#include "kernel_store.hpp"
+
+namespace isofold {
+namespace {
+
+constexpr std::string_view probe_text =
+    "numerics_probe N=64 (a: f32[row], b: f32[row], c: f32[row], h: f16[row], g: bf16[row]) {"
+    " total = sum(mul(a, b));"
+    " summed: f32 = add(total, c);"
+    " added: f32 = add(a, b);"
+    " product: f32 = mul(a, b);"
+    " fused: f32 = fma(a, b, c);"
+    " quotient: f32 = div(a, b);"
+    " root: f32 = sqrt(a);"
+    " to_bf16: bf16 = mul(a, 1);"
+    " to_f16: f16 = mul(a, 1);"
+    " from_f16: f32 = add(h, 0);"
+    " from_bf16: f32 = add(g, 0) }";
+
+/// Binary32 patterns at which roundings, flushing and special cases show.
+constexpr std::array<std::uint32_t, 40> special{
+    0x00000000, 0x80000000, 0x00000001, 0x80000001, 0x00000003, 0x007fffff, 0x807fffff, 0x00800000, 0x80800000, 0x00800001,
+    0x01000000, 0x0cffffff, 0x1f7fffff, 0x20000000, 0x33000000, 0x33000001, 0x33800000, 0x387fc000, 0x387fe000, 0x38800000,
+    0x3c003000, 0x3eaaaaab, 0x3f7fffff, 0x3f800000, 0xbf800000, 0x3f800001, 0x3f808000, 0x3f818000, 0x3fb504f3, 0x40490fdb,
+    0x477fefff, 0x477ff000, 0x5f7fffff, 0x7e967699, 0x7f7f7fff, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000};
+
+std::uint64_t next(std::uint64_t& state) {  // SplitMix64
+  std::uint64_t z = state += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+/// Binary32 of either sign with an exponent from 127 - 8 to 127 + 7.
+std::uint32_t moderate(std::uint64_t& state) {
+  const std::uint64_t random = next(state);
+  return static_cast<std::uint32_t>((random & 0x807fffff) | ((119 + (random >> 32) % 16) << 23));
+}
+
+}  // namespace
+
+Plan probe_plan(const DeviceTraits& device) {
+  const Fold fold{.leaf = 1, .lanes = 32, .segments = 1};
+  Schedule schedule = GpuSchedule{.threads_per_row = 32, .rows_per_block = 4};
+  if (device.kind == DeviceTraits::Kind::cpu) schedule = CpuSchedule{.width = device.vector_width};
+  return make_plan(parse_spec(probe_text), fold, schedule, device).value();
+}
+
+std::vector<std::vector<std::byte>> probe_inputs() {
+  constexpr std::size_t rows = probe_tokens, n = 64, elements = rows * n;
+  constexpr std::size_t pairs = special.size() * special.size(), any_bits = pairs + 1024;
+  std::vector<std::vector<std::byte>> inputs;
+  for (std::size_t size : {4, 4, 4, 2, 2}) inputs.emplace_back(elements * size);
+  const auto put = [&](std::size_t tensor, std::size_t element, std::uint32_t bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    if (tensor < 3)
+      std::memcpy(inputs[tensor].data() + 4 * element, &bits, 4);
+    else
+      std::memcpy(inputs[tensor].data() + 2 * element, &half, 2);
+  };
+  std::uint64_t state = 1;
+  for (std::size_t i = 0; i < elements; ++i) {
+    if (i < pairs) {
+      put(0, i, special[i / special.size()]);
+      put(1, i, special[i % special.size()]);
+      put(2, i, special[next(state) % special.size()]);
+    } else if (i < any_bits) {
+      for (std::size_t tensor = 0; tensor < 3; ++tensor) put(tensor, i, static_cast<std::uint32_t>(next(state)));
+    } else if (i % 2 == 0) {
+      for (std::size_t tensor = 0; tensor < 3; ++tensor) put(tensor, i, moderate(state));
+    } else {
+      // Products just above 1 less 1: a fused and an unfused multiply-add differ in nearly every one.
+      put(0, i, 0x3f800000 + static_cast<std::uint32_t>(next(state) % 4096));
+      put(1, i, 0x3f800000 + static_cast<std::uint32_t>(next(state) % 4096));
+      put(2, i, 0xbf800000);
+    }
+    put(3, i, static_cast<std::uint32_t>(16 * i + i / 256));
+    put(4, i, static_cast<std::uint32_t>(16 * i + i / 256));
+  }
+  return inputs;
+}
+
+const std::vector<std::string>& probe_digests() {
+  // Computed by the oracle; tests/invariance/operator_test.cpp computes them again.
+  static const std::vector<std::string> digests{
+      "21a5f81b9669cac4d6b671c306f19d84",  // summed
+      "ea05762cc8e6977a5878e2f8b6b0ea6e",  // added
+      "6acc0dd1dae33fa4e2685704d3d2204d",  // product
+      "394a1b7da0258fe950007b13b0a3224f",  // fused
+      "15cf7ba405161c46b5057c55d8d92b66",  // quotient
+      "cb9fb645542be4ffdbfa965bbe10179e",  // root
+      "1e81cb951e920d53942baa1a07c02f18",  // to_bf16
+      "dc4935e4d67a4abfc381ee991bdfa920",  // to_f16
+      "1d3933117b751343bfb7f0a8144605e0",  // from_f16
+      "7b6a5750d4f40c338860dedb9276e204",  // from_bf16
+  };
+  return digests;
+}
+
+void check_probe(const Kernel& kernel, const KernelTarget& target) {
+  const Spec& spec = kernel.plan().spec();
+  const ArgumentLayout layout(spec);
+  const std::vector<std::vector<std::byte>> inputs = probe_inputs();
+  std::vector<std::vector<std::byte>> outputs;
+  for (const Output& output : spec.outputs)
+    outputs.emplace_back(static_cast<std::size_t>(probe_tokens * spec.n) * size_of(output.dtype));
+
+  std::vector<ConstTensor> input_tensors;
+  std::vector<MutableTensor> output_tensors;
+  Parameters parameters;
+  if (target.context) {
+    const Stream stream(target.context);
+    std::vector<DeviceBuffer> buffers;
+    for (const auto& bytes : inputs) {
+      buffers.emplace_back(target.context, bytes.size());
+      buffers.back().upload_async(bytes.data(), bytes.size(), stream.get());
+      input_tensors.push_back({buffers.back().data()});
+    }
+    for (const auto& bytes : outputs) {
+      buffers.emplace_back(target.context, bytes.size());
+      output_tensors.push_back({buffers.back().data()});
+    }
+    layout.bind(input_tensors, output_tensors, probe_tokens, parameters);
+    kernel.launch(stream.get(), parameters, probe_tokens);
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      buffers[inputs.size() + i].download_async(outputs[i].data(), outputs[i].size(), stream.get());
+    stream.synchronize();
+  } else {
+    for (const auto& bytes : inputs) input_tensors.push_back({bytes.data()});
+    for (auto& bytes : outputs) output_tensors.push_back({bytes.data()});
+    layout.bind(input_tensors, output_tensors, probe_tokens, parameters);
+    kernel.launch(nullptr, parameters, probe_tokens);
+  }
+
+  std::vector<std::string> wrong;
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    if (digest({reinterpret_cast<const char*>(outputs[i].data()), outputs[i].size()}) != probe_digests()[i])
+      wrong.push_back(spec.outputs[i].name);
+  if (!wrong.empty())
+    throw UsageError(fmt::format("{} fails the numerics probe: other bits than IEEE 754 asks for in {}; no result of "
+                                 "this device would be the promised one, so it is not used",
+                                 kernel.plan().device().name, fmt::join(wrong, ", ")));
+}
+
+}  // namespace isofold

@@ -1,0 +1,187 @@
+#include <isofold/codegen/plan.hpp>
+#include <isofold/error.hpp>
+#include <isofold/tuning_table.hpp>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <tuple>
+
+#include "text_file.hpp"
+
+namespace isofold {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t longest_line = std::size_t{1} << 20;
+constexpr std::size_t most_ranges = 1024;
+
+[[noreturn]] void refuse(const std::string& what) { throw UsageError("tuning record: " + what); }
+
+/// The keys of `object` are exactly `keys`.
+void check_keys(const Json& object, const char* what, std::initializer_list<std::string_view> keys) {
+  if (!object.is_object()) refuse(fmt::format("{} is not an object", what));
+  for (const std::string_view key : keys)
+    if (!object.contains(key)) refuse(fmt::format("{} has no key \"{}\"", what, key));
+  for (const auto& [key, value] : object.items())
+    if (std::find(keys.begin(), keys.end(), key) == keys.end())
+      refuse(fmt::format("{} has the unknown key \"{}\"", what, key));
+}
+
+std::string get_text(const Json& object, const char* key) {
+  if (!object.at(key).is_string()) refuse(fmt::format("\"{}\" is not a text", key));
+  return object.at(key).get<std::string>();
+}
+
+std::int64_t get_count(const Json& object, const char* key) {
+  const Json& value = object.at(key);
+  if (!value.is_number_integer() || value.get<std::int64_t>() < 1)
+    refuse(fmt::format("\"{}\" is not an integer of at least 1", key));
+  return value.get<std::int64_t>();
+}
+
+double get_time(const Json& object, const char* key) {
+  const Json& value = object.at(key);
+  if (!value.is_number() || !(value.get<double>() >= 0)) refuse(fmt::format("\"{}\" is not a number of at least 0", key));
+  return value.get<double>();
+}
+
+/// Nanoseconds are as fine as a measurement is.
+double rounded(double microseconds) { return std::round(microseconds * 1000) / 1000; }
+
+auto key_of(const TableRecord& record) { return std::tie(record.spec, record.fold, record.device); }
+
+}  // namespace
+
+std::int64_t boundary_between(std::int64_t smaller, std::int64_t larger) {
+  const double middle = std::ceil(std::sqrt(static_cast<double>(smaller) * static_cast<double>(larger)));
+  return std::clamp(static_cast<std::int64_t>(middle), smaller + 1, larger);
+}
+
+bool same_device(const DeviceTraits& a, const DeviceTraits& b) {
+  if (a.kind != b.kind || a.name != b.name) return false;
+  if (a.kind == DeviceTraits::Kind::cuda) return a.arch == b.arch && a.multiprocessors == b.multiprocessors;
+  return a.vector_width == b.vector_width && a.threads == b.threads;
+}
+
+std::string to_json_line(const TableRecord& record) {
+  Json ranges = Json::array();
+  for (const TableRange& range : record.ranges)
+    ranges.push_back({{"first_tokens", range.first_tokens},
+                      {"schedule", text(range.schedule)},
+                      {"microseconds", rounded(range.microseconds)},
+                      {"measured_tokens", range.measured_tokens}});
+  const Json line{{"spec", record.spec},
+                  {"fold", record.fold},
+                  {"device", record.device},
+                  {"environment", record.environment},
+                  {"ranges", std::move(ranges)}};
+  return line.dump();
+}
+
+TableRecord parse_table_record(std::string_view line) {
+  if (line.size() > longest_line) refuse(fmt::format("{} bytes long, at most {} are read", line.size(), longest_line));
+  const Json json = Json::parse(line, nullptr, false);
+  if (json.is_discarded()) refuse("not JSON");
+  check_keys(json, "the record", {"spec", "fold", "device", "environment", "ranges"});
+  const Spec spec = parse_spec(get_text(json, "spec"));
+  const Fold fold = parse_fold(get_text(json, "fold"));
+  const DeviceTraits device = parse_device_traits(get_text(json, "device"));
+  TableRecord record;
+  record.spec = text(spec);
+  record.fold = text(fold);
+  record.device = text(device);
+  record.environment = get_text(json, "environment");
+  const Json& ranges = json.at("ranges");
+  if (!ranges.is_array() || ranges.empty() || ranges.size() > most_ranges)
+    refuse(fmt::format("\"ranges\" is not a list of 1 to {} ranges", most_ranges));
+  for (const Json& item : ranges) {
+    check_keys(item, "a range", {"first_tokens", "schedule", "microseconds", "measured_tokens"});
+    TableRange range;
+    range.first_tokens = get_count(item, "first_tokens");
+    range.schedule = parse_schedule(get_text(item, "schedule"));
+    range.microseconds = get_time(item, "microseconds");
+    range.measured_tokens = get_count(item, "measured_tokens");
+    const std::int64_t least = record.ranges.empty() ? 1 : record.ranges.back().first_tokens + 1;
+    if (range.first_tokens < least || (record.ranges.empty() && range.first_tokens != 1))
+      refuse("\"first_tokens\" of the ranges must ascend, beginning with 1");
+    if (const PlanResult plan = make_plan(spec, fold, range.schedule, device); !plan)
+      refuse(fmt::format("\"{}\": {}", text(range.schedule), plan.broken_rule()));
+    if (const auto* gpu = std::get_if<GpuSchedule>(&range.schedule); gpu && gpu->split == Split::workspace)
+      refuse(fmt::format("\"{}\": a table cannot choose a schedule that needs a workspace", text(range.schedule)));
+    record.ranges.push_back(std::move(range));
+  }
+  return record;
+}
+
+void TuningTable::read_text(const std::string& name, std::string_view text) {
+  std::size_t number = 0;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string origin = fmt::format("{}:{}", name, number);
+    try {
+      TableRecord record = parse_table_record(line);
+      record.origin = origin;
+      add(std::move(record));
+    } catch (const UsageError& error) {
+      warnings_.push_back(fmt::format("{}: skipped: {}", origin, error.what()));
+    }
+  }
+}
+
+void TuningTable::read(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    read_text(path, read_file(path, "tuning table"));
+    return;
+  }
+  std::vector<std::string> files;
+  for (const auto& item : fs::directory_iterator(path, error))
+    if (item.path().extension() == ".jsonl") files.push_back(item.path().string());
+  if (error) throw UsageError(fmt::format("tuning tables: cannot list {}: {}", path, error.message()));
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) read_text(file, read_file(file, "tuning table"));
+}
+
+void TuningTable::add(TableRecord record) { records_.push_back(std::move(record)); }
+
+const TableRecord* TuningTable::find(const Spec& spec, const Fold& fold, const DeviceTraits& device) const {
+  const std::string spec_text = text(spec), fold_text = text(fold);
+  for (auto record = records_.rbegin(); record != records_.rend(); ++record)
+    if (record->spec == spec_text && record->fold == fold_text && same_device(parse_device_traits(record->device), device))
+      return &*record;
+  return nullptr;
+}
+
+void TuningTable::write(const std::string& path) const {
+  std::map<std::tuple<std::string, std::string, std::string>, const TableRecord*> last;
+  for (const TableRecord& record : records_) last[key_of(record)] = &record;
+  std::string lines;
+  for (const auto& [key, record] : last) lines += to_json_line(*record) + "\n";
+  write_file_atomically(path, lines, "tuning table");
+}
+
+void add_to_table_file(const std::string& path, const TableRecord& record) {
+  const FileLock lock(path + ".lock", "tuning table");
+  TuningTable table;
+  if (std::error_code error; fs::exists(path, error)) table.read(path);
+  if (!table.warnings().empty())
+    throw UsageError(fmt::format("{} is not rewritten, it holds lines that are no records: {}", path,
+                                 table.warnings().front()));
+  table.add(record);
+  table.write(path);
+}
+
+}  // namespace isofold
