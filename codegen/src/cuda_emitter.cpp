@@ -41,7 +41,7 @@ std::string constants(const Plan& plan, const GpuShape& shape, int batch) {
   const GpuSchedule& s = plan.gpu();
   CodeWriter code;
   const auto value = [&](std::string_view name, std::int64_t number, std::string_view meaning) {
-    code.line("{:<50}// {}", fmt::format("constexpr int {} = {};", name, number), meaning);
+    code.line("{:<44}// {}", fmt::format("constexpr int {} = {};", name, number), meaning);
   };
   code.comment("The row and its fold.");
   value("ROW_LENGTH", plan.spec().n, "elements");
@@ -50,24 +50,25 @@ std::string constants(const Plan& plan, const GpuShape& shape, int batch) {
   value("SEGMENTS", fold.segments, "segments of a row");
   value("SEGMENT_LEAVES", leaves_per_segment(fold, plan.spec().n), "leaves of a segment; the last ones may hold fewer");
   code.comment("The schedule: who does it.");
-  value("BLOCKS_PER_ROW", s.blocks_per_row, "");
-  value("ROWS_PER_BLOCK", s.rows_per_block, "");
-  value("THREADS_PER_ROW", s.threads_per_row, "of one block");
-  value("WARPS_PER_ROW", shape.warps_per_row, "of one block");
-  value("BLOCK_THREADS", shape.block_threads, "");
-  value("THREADS_PER_SEGMENT", shape.threads_per_segment, "a segment's lanes stay in one warp");
-  value("SEGMENTS_PER_WARP", shape.segments_per_warp, "consecutive");
-  value("LANES_PER_THREAD", shape.lanes_per_thread, "of each segment");
-  value("ROUNDS", shape.rounds, "leaves of a lane");
-  value("LEAVES_PER_THREAD", shape.leaves_per_thread, "");
-  if (batch != shape.leaves_per_thread && batch > 1) value("BATCH", batch, "leaves loaded together");
+  value("BLOCKS_PER_ROW", s.blocks_per_row, "blocks that share a row");
+  value("ROWS_PER_BLOCK", s.rows_per_block, "rows that share a block");
+  value("THREADS_PER_ROW", s.threads_per_row, "threads of one block that share a row");
+  value("WARPS_PER_ROW", shape.warps_per_row, "warps of one block that share a row");
+  value("BLOCK_THREADS", shape.block_threads, "threads of a block");
+  value("THREADS_PER_SEGMENT", shape.threads_per_segment, "a segment never leaves its warp");
+  value("SEGMENTS_PER_WARP", shape.segments_per_warp, "consecutive segments");
+  value("LANES_PER_THREAD", shape.lanes_per_thread, "lanes of a segment that one thread holds");
+  value("ROUNDS", shape.rounds, "leaves of one lane");
+  value("LEAVES_PER_THREAD", shape.leaves_per_thread, "leaves that one thread holds");
+  if (batch != shape.leaves_per_thread && batch > 1) value("BATCH", batch, "leaves that are loaded together");
   if (s.staging == Staging::shared)
-    value("STAGED_WORDS", shape.staging_bytes / 4 / shape.block_threads / shape.leaves_per_thread, "of one leaf in shared memory");
-  code.line("static_assert(LEAVES_PER_THREAD == SEGMENTS_PER_WARP * ROUNDS * LANES_PER_THREAD);");
+    value("STAGED_WORDS", shape.staging_bytes / 4 / shape.block_threads / shape.leaves_per_thread,
+          "words of a leaf in shared memory");
+  code.line("static_assert(SEGMENT_LEAVES * SEGMENTS * LEAF >= ROW_LENGTH && ROW_LENGTH % {} == 0);", s.vector);
   code.line("static_assert(SEGMENTS == BLOCKS_PER_ROW * WARPS_PER_ROW * SEGMENTS_PER_WARP);");
   code.line("static_assert(LANES == THREADS_PER_SEGMENT * LANES_PER_THREAD && ROUNDS * LANES >= SEGMENT_LEAVES);");
-  code.line("static_assert(SEGMENT_LEAVES * SEGMENTS * LEAF >= ROW_LENGTH);");
-  code.line("static_assert(BLOCK_THREADS == ROWS_PER_BLOCK * THREADS_PER_ROW && ROW_LENGTH % {} == 0);", s.vector);
+  code.line("static_assert(LEAVES_PER_THREAD == SEGMENTS_PER_WARP * ROUNDS * LANES_PER_THREAD);");
+  code.line("static_assert(BLOCK_THREADS == ROWS_PER_BLOCK * THREADS_PER_ROW);");
   return code.text();
 }
 
@@ -96,8 +97,7 @@ CudaSource emit_cuda(const Plan& plan) {
   for (const auto& [helper, text] : source.helpers) pasted += text + "\n";
   source.text = fill_template("kernel", {{"header", header(plan, shape)},
                                          {"constants", constants(plan, shape, writer.batch())},
-                                         {"helpers", pasted},
-                                         {"position", writer.leaf_position()},
+                                         {"helpers", pasted + writer.leaf_position()},
                                          {"kernels", kernels}});
   source.program_name = fmt::format("{}-{}.cu", plan.spec().op, digest_of(plan).substr(0, 12));
   return source;

@@ -89,12 +89,14 @@ void CudaKernelWriter::write_early_weights() {
   code_.close();
 }
 
+/// Rows that do not stay in registers are loaded in batches; what a batch declares ends with it.
 void CudaKernelWriter::open_batches() {
-  if (batch_ == shape_.leaves_per_thread) return;
-  code_.unrolled("batch", "LEAVES_PER_THREAD", batch_ > 1 ? "BATCH" : "1");
+  if (schedule_.staging == Staging::registers) return;
+  if (batch_ == shape_.leaves_per_thread) code_.open("{{");
+  else code_.unrolled("batch", "LEAVES_PER_THREAD", batch_ > 1 ? "BATCH" : "1");
 }
 void CudaKernelWriter::close_batches() {
-  if (batch_ != shape_.leaves_per_thread) code_.close();
+  if (schedule_.staging != Staging::registers) code_.close();
 }
 
 void CudaKernelWriter::write_reduction_pass(KernelPart) {
@@ -109,13 +111,15 @@ void CudaKernelWriter::write_reduction_pass(KernelPart) {
   write_row_pointers(rows);
   if (keep) write_output_pointers(false);
   code_.blank();
-
   code_.comment("A skipped lane or segment is -0: adding it changes nothing, and a chain that starts from it is exact.");
   if (chains_ == 1) {
     code_.line("float lane_sum = -0.0f;");
   } else {
-    code_.line("float lane_sums[{}];", chains_);
-    code_.unrolled("s", fmt::format("{}", chains_));
+    const std::string count = shape_.lanes_per_thread == 1    ? "SEGMENTS_PER_WARP"
+                              : shape_.segments_per_warp == 1 ? "LANES_PER_THREAD"
+                                                              : "SEGMENTS_PER_WARP * LANES_PER_THREAD";
+    code_.line("float lane_sums[{}];", count);
+    code_.unrolled("s", count);
     code_.line("lane_sums[s] = -0.0f;");
     code_.close();
   }
@@ -293,13 +297,13 @@ void CudaKernelWriter::write_output_pass() {
     columns = inputs_of(needed, Extent::column);
   }
   code_.blank();
+  code_.comment("Outputs.");
   if (reread) {
     for (const Carried& carried : carried_) expression_.unbind(carried.node);
     if (schedule_.split == Split::workspace) write_row_pointers(rows);
     write_output_pointers(false);
   }
   write_output_pointers(true);
-  code_.comment("Outputs.");
   const bool loaded = schedule_.staging == Staging::registers && schedule_.early_weights;
   open_batches();
   if (!loaded && (!rows.empty() || !columns.empty())) {

@@ -103,10 +103,9 @@ std::string CudaKernelWriter::leaf_position() const {
   if (shape_.rounds > 1)
     leaf = (several_lanes ? "i / LANES_PER_THREAD % ROUNDS" : shape_.segments_per_warp > 1 ? "i % ROUNDS" : "i") +
            std::string(" * LANES + ") + leaf;
+  const bool one_leaf = per_segment == 1;
   code.comment("The leaf, counted from its segment's start, that this lane holds as its leaf i.");
-  code.open("__device__ __forceinline__ int leaf_in_segment(int lane, int i) {{");
-  code.line("return {};", leaf);
-  code.close();
+  code.line("__device__ __forceinline__ int leaf_in_segment(int lane, int{}) {{ return {}; }}", one_leaf ? " /* i */" : " i", leaf);
   code.blank();
   std::string segment;
   const bool shared_row = shape_.warps_per_row * schedule_.blocks_per_row > 1;
@@ -116,25 +115,33 @@ std::string CudaKernelWriter::leaf_position() const {
               : shape_.rounds == 1 ? "i / LANES_PER_THREAD" : "i / (ROUNDS * LANES_PER_THREAD)";
   if (shared_row)
     segment = shape_.segments_per_warp > 1 ? "row_warp * SEGMENTS_PER_WARP + " + segment : "row_warp";
-  code.comment("The first element of that leaf.");
+  code.comment("The row's element at which that leaf begins.");
   code.open("__device__ __forceinline__ int first_element({}int lane, int i) {{", shared_row ? "int row_warp, " : "");
   if (segment.empty()) code.line("return leaf_in_segment(lane, i) * LEAF;");
-  else code.line("return (({}) * SEGMENT_LEAVES + leaf_in_segment(lane, i)) * LEAF;", segment);
+  else {
+    code.line("const int segment = {};", segment);
+    code.line("return (segment * SEGMENT_LEAVES + leaf_in_segment(lane, i)) * LEAF;");
+  }
   code.close();
   return code.text();
 }
 
 std::string CudaKernelWriter::parameters() const {
-  std::string out;
-  for (const Tensor& tensor : spec_.inputs) out += fmt::format("const {}* {}, ", pointer_type(tensor.dtype), tensor.name);
-  for (const Output& output : spec_.outputs) out += fmt::format("{}* {}, ", pointer_type(output.dtype), output.name);
-  out += "\n";
+  CodeWriter code;
   for (const Tensor& tensor : spec_.inputs)
-    if (tensor.extent == Extent::row) out += fmt::format("long long {}_stride, ", tensor.name);
-  for (const Output& output : spec_.outputs) out += fmt::format("long long {}_stride, ", output.name);
-  out += "long long tokens";
-  if (schedule_.split == Split::workspace) out += ", float* workspace";
-  return out;
+    code.line("const {}* {},  // {}", pointer_type(tensor.dtype), tensor.name,
+              tensor.extent == Extent::row ? fmt::format("[tokens, {}] {}", spec_.n, name_of(tensor.dtype))
+                                           : fmt::format("[{}] {}", spec_.n, name_of(tensor.dtype)));
+  for (const Output& output : spec_.outputs)
+    code.line("{}* {},  // [tokens, {}] {}", pointer_type(output.dtype), output.name, spec_.n, name_of(output.dtype));
+  std::string strides;
+  for (const Tensor& tensor : spec_.inputs)
+    if (tensor.extent == Extent::row) strides += fmt::format("long long {}_stride, ", tensor.name);
+  for (const Output& output : spec_.outputs) strides += fmt::format("long long {}_stride, ", output.name);
+  strides.pop_back();
+  code.line("{}  // from row to row, in elements", strides);
+  code.line("long long tokens{}", schedule_.split == Split::workspace ? ", float* workspace" : "");
+  return code.text();
 }
 
 void CudaKernelWriter::open_leaves() {
