@@ -3,46 +3,39 @@
 namespace isofold {
 namespace {
 
-constexpr std::uint32_t float_infinity = 0x7f800000;
-
 llvm::Value* widen_f16(Builder& builder, llvm::Value* bits) {
   llvm::Type* type = bits->getType();
   const auto constant = [&](std::uint32_t value) { return int_constant(type, value); };
-  llvm::Value* magnitude = builder.CreateAnd(bits, constant(0x7fff));
-  llvm::Value* sign = builder.CreateShl(builder.CreateXor(bits, magnitude), constant(16));
-  llvm::Value* shifted = builder.CreateShl(magnitude, constant(13));
-  // Exponent bias 15 becomes 127; that of infinity and NaN, 31, becomes 255.
-  llvm::Value* rebias = builder.CreateSelect(builder.CreateICmpSGT(magnitude, constant(0x7bff)),
-                                             constant((255 - 31) << 23), constant((127 - 15) << 23));
-  llvm::Value* normal = builder.CreateAdd(shifted, rebias);
-  // 2^-14 * (1 + m) - 2^-14 is the subnormal 2^-14 * m, exactly.
-  llvm::Value* one_added = as_floats(builder, builder.CreateAdd(shifted, constant(113 << 23)));
-  llvm::Value* smallest_normal = float_constant(one_added->getType(), 0x1p-14f);
-  llvm::Value* subnormal = as_bits(builder, builder.CreateFSub(one_added, smallest_normal));
-  llvm::Value* is_subnormal = builder.CreateICmpSLT(magnitude, constant(0x400));
-  return as_floats(builder, builder.CreateOr(builder.CreateSelect(is_subnormal, subnormal, normal), sign));
+  // Sign, exponent and fraction go to their places in binary32. The exponent is still biased by 15, not 127: a
+  // product with 2^112, exact for every pattern, mends that and makes subnormals normal.
+  llvm::Value* spread = builder.CreateAShr(builder.CreateShl(bits, constant(16)), constant(3));
+  llvm::Value* placed = as_floats(builder, builder.CreateAnd(spread, constant(0x8fffe000)));
+  llvm::Value* value = as_bits(builder, builder.CreateFMul(placed, float_constant(placed->getType(), 0x1p112f)));
+  llvm::Value* exponent = builder.CreateAnd(bits, constant(0x7c00));
+  llvm::Value* is_special = builder.CreateICmpEQ(exponent, constant(0x7c00));  // infinity or NaN
+  return as_floats(builder, builder.CreateOr(value, builder.CreateSelect(is_special, constant(0x7f800000), constant(0))));
 }
 
 llvm::Value* narrow_f16(Builder& builder, llvm::Value* value) {
   llvm::Value* bits = as_bits(builder, value);
   llvm::Type* type = bits->getType();
   const auto constant = [&](std::uint32_t v) { return int_constant(type, v); };
-  llvm::Value* magnitude = builder.CreateAnd(bits, constant(0x7fffffff));
-  llvm::Value* sign = builder.CreateLShr(builder.CreateXor(bits, magnitude), constant(16));
-  // Round half to even at bit 13 and move the exponent's bias from 127 to 15.
-  llvm::Value* odd = builder.CreateAnd(builder.CreateLShr(magnitude, constant(13)), constant(1));
-  llvm::Value* rounded = builder.CreateAdd(builder.CreateAdd(magnitude, constant(0xfff - (112u << 23))), odd);
-  llvm::Value* normal = builder.CreateLShr(rounded, constant(13));
-  // Below 2^-14 the unit is 2^-24, which is the unit of 0.5f: the addition rounds, the low bits count units.
-  llvm::Value* half = float_constant(value->getType(), 0.5f);
-  llvm::Value* counted = as_bits(builder, builder.CreateFAdd(as_floats(builder, magnitude), half));
-  llvm::Value* subnormal = builder.CreateSub(counted, constant(126 << 23));
-  llvm::Value* result =
-      builder.CreateSelect(builder.CreateICmpSLT(magnitude, constant(113 << 23)), subnormal, normal);
-  llvm::Value* overflows = builder.CreateICmpSGT(magnitude, constant(0x477fffff));  // 2^16 and more
-  result = builder.CreateOr(builder.CreateSelect(overflows, constant(0x7c00), result), sign);
-  llvm::Value* is_nan = builder.CreateICmpSGT(magnitude, constant(float_infinity));
-  return builder.CreateSelect(is_nan, constant(0x7fff), result);
+  const auto least = [&](llvm::Value* a, llvm::Value* b) {
+    return builder.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
+  };
+  llvm::Value* sign = builder.CreateLShr(builder.CreateAnd(bits, constant(0x80000000)), constant(16));
+  // 2^16 and more, infinity included, is infinity.
+  llvm::Value* magnitude = least(builder.CreateAnd(bits, constant(0x7fffffff)), constant(0x47800000));
+  // Units of f16's last place: of the value's binade 2^e, or of 2^-14 for subnormals. 2^(e + 13) has just this unit in
+  // binary32, so that adding it rounds to nearest even and leaves the number of units in the low bits.
+  llvm::Value* binade = builder.CreateBinaryIntrinsic(
+      llvm::Intrinsic::smax, builder.CreateAnd(magnitude, constant(0x7f800000)), constant(113 << 23));
+  llvm::Value* unit = builder.CreateAdd(binade, constant(13 << 23));
+  llvm::Value* counted = as_bits(builder, builder.CreateFAdd(as_floats(builder, magnitude), as_floats(builder, unit)));
+  llvm::Value* units = builder.CreateSub(counted, unit);
+  llvm::Value* below = builder.CreateSub(builder.CreateLShr(binade, constant(13)), constant(113 << 10));
+  llvm::Value* result = builder.CreateOr(builder.CreateAdd(units, below), sign);
+  return builder.CreateSelect(builder.CreateFCmpUNO(value, value), constant(0x7fff), result);
 }
 
 llvm::Value* narrow_bf16(Builder& builder, llvm::Value* value) {

@@ -5,8 +5,6 @@
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Transforms/Utils/PromoteMemToReg.h>
 
-#include <optional>
-
 #include "expressions.hpp"
 #include "fold_emitter.hpp"
 #include "output_emitter.hpp"
@@ -93,13 +91,12 @@ std::unique_ptr<llvm::Module> emit_rows(llvm::LLVMContext& context, const Plan& 
   Tensors tensors(builder, spec, function);
   RowValues row_values(builder, spec);
   row_values.emit_constants();
-  std::optional<FoldEmitter> fold;
-  if (sum_node(spec) >= 0) fold.emplace(row_values, plan.fold(), schedule.width);
+  FoldEmitter fold(row_values, plan.fold(), schedule.width);
   OutputEmitter outputs(row_values, schedule.width, schedule.streaming);
   llvm::Value* last_row = function->getArg(4);
   emit_loop(builder, function->getArg(3), last_row, 1, "row", [&](llvm::Value* row) {
     OutputEmitter::Pointers pointers{tensors.inputs(row, ".row"), tensors.outputs(row, ".row"), {}};
-    if (fold) row_values.emit_after_sum(fold->sum(pointers.inputs));
+    row_values.emit_after_sum(fold.sum(pointers.inputs));
     llvm::Value* next = offset_by(builder, row, 1);
     next = builder.CreateSelect(builder.CreateICmpSLT(next, last_row), next, row, "next_row");
     pointers.next_inputs = tensors.inputs(next, ".next");
@@ -109,7 +106,7 @@ std::unique_ptr<llvm::Module> emit_rows(llvm::LLVMContext& context, const Plan& 
   builder.CreateRetVoid();
 
   llvm::DominatorTree dominators(*function);
-  if (fold) llvm::PromoteMemToReg(fold->promotable(), dominators);
+  llvm::PromoteMemToReg(fold.promotable(), dominators);
   std::string complaint;
   llvm::raw_string_ostream stream(complaint);
   if (llvm::verifyModule(*module, &stream))
