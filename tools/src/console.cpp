@@ -1,0 +1,150 @@
+#include "console.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <unistd.h>
+
+namespace isofold::tools {
+namespace {
+
+volatile std::sig_atomic_t interrupt_seen = 0;
+
+void on_interrupt(int) { interrupt_seen = 1; }
+
+void write_all(std::FILE* file, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::fflush(file);
+}
+
+std::string padded(const std::string& text, std::size_t width, bool right) {
+  const std::string blanks(width - std::min(width, columns_of(text)), ' ');
+  return right ? blanks + text : text + blanks;
+}
+
+}  // namespace
+
+Console::Console() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  const bool plain = (no_colour && *no_colour) || (terminal && std::string_view(terminal) == "dumb");
+  colour_ = !plain && isatty(STDOUT_FILENO);
+}
+
+void Console::print(std::string_view text) { write_all(stdout, text); }
+
+void Console::complain(std::string_view text) { write_all(stderr, fmt::format("isofold: {}\n", text)); }
+
+std::string Console::styled(const char* code, std::string_view text) const {
+  return colour_ ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
+}
+
+void Console::document(const Json& value) const {
+  // Text of other programs (compiler logs, device names) need not be UTF-8: replaced, not thrown at.
+  if (json) print(value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void Console::failure(std::string_view kind, std::string_view message) const {
+  constexpr std::string_view prefix = "isofold: ";
+  if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
+  complain(message);
+  document({{"error", {{"kind", kind}, {"message", message}}}});
+}
+
+Table::Table(std::vector<std::string> header) {
+  for (std::string& title : header) {
+    right_.push_back(title.starts_with('>'));
+    if (right_.back()) title.erase(0, 1);
+  }
+  rows_.push_back(std::move(header));
+}
+
+void Table::row(std::vector<std::string> cells) {
+  cells.resize(right_.size());
+  rows_.push_back(std::move(cells));
+}
+
+void Table::print(const Console& console) const {
+  std::vector<std::size_t> widths(right_.size());
+  for (const auto& cells : rows_)
+    for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], columns_of(cells[i]));
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    std::string line;
+    for (std::size_t i = 0; i < right_.size(); ++i) {
+      if (i > 0) line += "  ";
+      line += padded(rows_[r][i], widths[i], right_[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    console.line("{}", r == 0 ? console.bold(line) : line);
+  }
+}
+
+Progress::Progress(const Console& console) {
+  if (!console.quiet) form_ = isatty(STDERR_FILENO) ? Form::bar : Form::lines;
+}
+
+void Progress::update(std::string_view stage, std::size_t done, std::size_t total) {
+  if (form_ == Form::none) return;
+  const auto now = std::chrono::steady_clock::now();
+  const bool new_stage = stage != stage_;
+  const auto pause = form_ == Form::bar ? std::chrono::milliseconds(80) : std::chrono::milliseconds(10000);
+  if (!new_stage && now - last_ < pause) return;
+  stage_ = stage;
+  last_ = now;
+  if (form_ == Form::lines) {
+    write_all(stderr, fmt::format("{}: {} of {}\n", stage, done, total));
+    return;
+  }
+  constexpr std::size_t width = 30;
+  const std::size_t filled = total == 0 ? 0 : width * std::min(done, total) / total;
+  std::string bar;
+  for (std::size_t i = 0; i < width; ++i) bar += i < filled ? "━" : "╌";
+  write_all(stderr, fmt::format("\r\x1b[K{:<10} {} {} of {}", stage, bar, done, total));
+  drawn_ = true;
+}
+
+void Progress::clear() {
+  if (drawn_) write_all(stderr, "\r\x1b[K");
+  drawn_ = false;
+}
+
+void catch_interrupt() {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() { return interrupt_seen != 0; }
+
+std::size_t columns_of(std::string_view text) {
+  std::size_t count = 0;
+  bool escape = false;
+  for (const char c : text) {
+    if (escape) {
+      escape = c != 'm';
+    } else if (c == '\x1b') {
+      escape = true;
+    } else if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
+      ++count;
+    }
+  }
+  return count;
+}
+
+std::string short_number(double value) {
+  if (value < 10) return fmt::format("{:.3f}", value);
+  if (value < 100) return fmt::format("{:.2f}", value);
+  if (value < 1000) return fmt::format("{:.1f}", value);
+  return fmt::format("{:.0f}", value);
+}
+
+std::string byte_count(double bytes) {
+  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (bytes >= 1024 && unit + 1 < std::size(units)) bytes /= 1024, ++unit;
+  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, units[unit]);
+}
+
+}  // namespace isofold::tools

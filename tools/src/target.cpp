@@ -1,0 +1,97 @@
+#include "target.hpp"
+
+#include <fmt/format.h>
+
+#include <isofold/codegen/cpu_backend.hpp>
+#include <isofold/error.hpp>
+
+#include "kernel_store.hpp"
+#include "launch_table.hpp"
+#include "runtime_impl.hpp"
+
+namespace isofold::tools {
+namespace {
+
+bool names_cpu_target(const std::string& device) {
+  return device == "x86-64" || device == "avx2" || device == "avx512" || device == "aarch64";
+}
+
+/// Traits of a device that need not be here; nothing for the name of a real one.
+std::optional<DeviceTraits> absent_device(const std::string& device) {
+  if (names_cpu_target(device)) return cpu_traits(device);
+  if (!device.starts_with("sm_")) return std::nullopt;
+  if (const auto traits = traits_of_arch(device)) return traits;
+  throw UsageError(fmt::format("--device is \"{}\"; architectures that are known: sm_80, sm_86, sm_87, sm_89, sm_90, "
+                               "sm_100, sm_103 and sm_120", device));
+}
+
+/// What an operator on a device of these traits would choose without a tuning table.
+ChosenPlan modelled(const Problem& problem, const DeviceTraits& traits, std::int64_t tokens, int alignment) {
+  LaunchTable table(problem.spec, problem.fold, traits, modelled_ranges(problem.spec, problem.fold, traits));
+  const std::size_t range = table.range_of(tokens);
+  return {table.plan(range, alignment_class_of(problem.spec, alignment)), table.ranges()[range].origin};
+}
+
+}  // namespace
+
+void add_device_option(CLI::App& app, std::string& device, bool architectures) {
+  app.add_option("--device", device,
+                 architectures ? "auto (default), cpu, cuda:<n>; with no device present sm_80, sm_90, sm_100, ..., "
+                                 "x86-64, avx2, avx512, aarch64"
+                               : "auto (default: the first GPU, else the CPU), cpu or cuda:<n>")
+      ->type_name("DEVICE");
+}
+
+Runtime open_runtime(const std::string& device) {
+  if (device.starts_with("sm_") || names_cpu_target(device))
+    throw UsageError(fmt::format("--device {} names an architecture, which `isofold inspect` alone can work with; "
+                                 "allowed here: auto, cpu and cuda:<n>", device));
+  RuntimeOptions options;
+  options.device = device;
+  return Runtime(options);
+}
+
+/// Compiles for a target that is not a device of this process, and without opening one.
+struct Target::Compiler {
+  Compiler(const DeviceTraits& traits)
+      : settings(Settings::from_environment()),
+        log(settings.log.value),
+        disk(settings.cache.value ? settings.cache_dir.value : std::nullopt, log) {
+    KernelTarget target;
+    if (traits.kind == DeviceTraits::Kind::cuda) target.nvrtc = Nvrtc::open({.path = settings.nvrtc.value});
+    store.emplace(std::move(target), disk, log, settings.dump.value);
+  }
+
+  Settings settings;
+  Log log;
+  DiskCache disk;
+  std::optional<KernelStore> store;
+};
+
+Target::Target(const std::string& device) {
+  if (auto traits = absent_device(device)) {
+    name_ = device;
+    traits_ = std::move(*traits);
+    return;
+  }
+  runtime_ = open_runtime(device);
+  name_ = runtime_->device_name();
+  traits_ = runtime_->device();
+}
+
+ChosenPlan Target::choose(const Problem& problem, const std::string& schedule, std::int64_t tokens,
+                          int alignment) const {
+  if (!schedule.empty())
+    return {make_plan(problem.spec, problem.fold, parse_schedule(schedule), traits_).value(), "the command line"};
+  if (!runtime_) return modelled(problem, traits_, tokens, alignment);
+  const Choice choice = runtime_->make_operator(problem.spec, problem.fold).choice(tokens, alignment);
+  return {make_plan(problem.spec, problem.fold, parse_schedule(choice.schedule), traits_).value(), choice.origin};
+}
+
+std::shared_ptr<const KernelImage> Target::compile(const Plan& plan) {
+  if (runtime_) return runtime_->impl()->store().image(plan);
+  if (!compiler_) compiler_ = std::make_shared<Compiler>(traits_);
+  return compiler_->store->image(plan);
+}
+
+}  // namespace isofold::tools
