@@ -34,7 +34,11 @@ Driver::Driver(DynamicLibrary library) : library_(std::move(library)) {
   ISOFOLD_CUDA_FUNCTIONS(ISOFOLD_CUDA_RESOLVE)
 #undef ISOFOLD_CUDA_RESOLVE
   func_load_ = reinterpret_cast<FuncLoad>(library_.find("cuFuncLoad"));
-  check(api_.cuInit(0), "cuInit");
+  const CUresult initialised = api_.cuInit(0);
+  if (initialised == CUDA_ERROR_STUB_LIBRARY)
+    throw UsageError(library_path() +
+                     " is the toolkit's stub for linking, not the driver; leave it out of the library path");
+  check(initialised, "cuInit");
   check(api_.cuDriverGetVersion(&version_), "cuDriverGetVersion");
   if (version_ < oldest_driver)
     throw UsageError(fmt::format("the NVIDIA driver {} supports CUDA {}.{}; 12.0 or newer is needed",
