@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "register_estimate.hpp"
+
 namespace isofold {
 namespace {
 
@@ -10,10 +12,22 @@ constexpr int long_share = 32;
 /// Longer shares than this leave too few threads per row to be worth trying.
 constexpr int longest_share = 128;
 
+/// The schedule with two register bounds: as many resident blocks as the kernel's registers allow, and about half.
 void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
-                  const GpuSchedule& schedule) {
-  PlanResult plan = make_plan(spec, fold, schedule, device);
-  if (plan) out.push_back(plan.value());
+                  GpuSchedule schedule) {
+  schedule.resident_blocks = 1;
+  const PlanResult plan = make_plan(spec, fold, schedule, device);
+  if (!plan) return;
+  const int threads = gpu_shape(plan.value()).block_threads;
+  const int registers = (estimated_registers(plan.value()) + 7) / 8 * 8;
+  const int most = std::clamp(std::min(device.registers_per_multiprocessor / (registers * threads),
+                                       device.threads_per_multiprocessor / threads), 1, 16);
+  for (int resident : {most, (most + 1) / 2}) {
+    schedule.resident_blocks = resident;
+    PlanResult bounded = make_plan(spec, fold, schedule, device);
+    if (bounded) out.push_back(bounded.value());
+    if (most == 1) break;
+  }
 }
 
 /// The memory side of a launch shape: where the row waits and how it is accessed.
@@ -23,24 +37,20 @@ void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
                                       [](const Tensor& t) { return t.extent == Extent::column; });
   const std::int64_t threads = std::int64_t{schedule.threads_per_row} * schedule.blocks_per_row;
   const std::int64_t share = (leaves(fold, spec.n) + threads - 1) / threads * fold.leaf;
-  for (const bool streaming : {false, true}) {
-    schedule.streaming = streaming;
-    if (schedule.split != Split::workspace) {
-      schedule.staging = Staging::registers;
-      for (const bool early : {false, true}) {
-        if (early && !has_column) continue;
-        schedule.early_weights = early;
-        add_if_legal(out, spec, fold, device, schedule);
-      }
-      schedule.early_weights = false;
-      schedule.staging = Staging::shared;
-      if (share >= long_share && schedule.blocks_per_sm == 0) add_if_legal(out, spec, fold, device, schedule);
-    }
-    schedule.staging = Staging::reread;
-    if ((share >= long_share && schedule.blocks_per_sm == 0) || schedule.split == Split::workspace)
+  // Narrow accesses share sectors through L1; full leaves pass it by. Measured: the other way round never won.
+  schedule.streaming = schedule.vector == fold.leaf;
+  if (schedule.split != Split::workspace) {
+    for (const bool early : {false, true}) {
+      if (early && !has_column) continue;
+      schedule.early_weights = early;
       add_if_legal(out, spec, fold, device, schedule);
-    schedule.staging = Staging::registers;
+    }
+    schedule.early_weights = false;
+    schedule.staging = Staging::shared;
+    if (share >= long_share) add_if_legal(out, spec, fold, device, schedule);
   }
+  schedule.staging = Staging::reread;
+  if (share >= long_share || schedule.split == Split::workspace) add_if_legal(out, spec, fold, device, schedule);
 }
 
 }  // namespace
@@ -75,14 +85,6 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
     for (int block = std::max(32, threads); block <= 256 || block == threads; block = block < 256 ? 256 : 2048) {
       schedule.rows_per_block = block / threads;
       add_stagings(out, spec, fold, device, schedule);
-    }
-    schedule.rows_per_block = 1;
-    for (int blocks_per_sm : {1024 / std::max(threads, 128), 2048 / std::max(threads, 128)}) {
-      if (threads < 128 || blocks_per_sm > 8) continue;
-      schedule.blocks_per_sm = blocks_per_sm;
-      schedule.streaming = true;
-      schedule.early_weights = true;
-      add_if_legal(out, spec, fold, device, schedule);
     }
   }
   for (int blocks : {2, 4, 8}) {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "carry.hpp"
+#include "register_estimate.hpp"
 
 namespace isofold {
 namespace {
@@ -17,16 +17,6 @@ constexpr double cached_bytes_per_microsecond_per_multiprocessor = 50e3;
 constexpr double exchange_microseconds = 0.06;   // a block barrier and a read of shared memory
 constexpr double cluster_microseconds = 0.45;    // two cluster barriers
 constexpr double instruction_microseconds = 0.0007;  // one dependent instruction of one thread
-
-double registers_per_thread(const Plan& plan) {
-  const GpuShape shape = gpu_shape(plan);
-  double words = 0;
-  for (const Carried& carried : carried_values(plan.spec())) words += words_per_leaf(carried.dtype, plan.fold());
-  for (const Tensor& tensor : plan.spec().inputs)
-    if (tensor.extent == Extent::column && plan.gpu().early_weights) words += words_per_leaf(tensor.dtype, plan.fold());
-  const int leaves = plan.gpu().staging == Staging::registers ? shape.leaves_per_thread : 2;
-  return 24 + words * leaves + shape.segments_per_warp * shape.lanes_per_thread;
-}
 
 }  // namespace
 
@@ -44,7 +34,7 @@ double estimated_microseconds(const Plan& plan, std::int64_t tokens) {
   const DeviceTraits& device = plan.device();
   const GpuSchedule& s = plan.gpu();
   const GpuShape shape = gpu_shape(plan);
-  const double by_registers = device.registers_per_multiprocessor / (registers_per_thread(plan) * shape.block_threads);
+  const double by_registers = device.registers_per_multiprocessor / (estimated_registers(plan) * shape.block_threads);
   const double by_threads = static_cast<double>(device.threads_per_multiprocessor) / shape.block_threads;
   const double by_shared = shape.shared_bytes ? static_cast<double>(device.shared_per_multiprocessor) / (shape.shared_bytes + 1024) : 32;
   const double resident = std::max(1.0, std::floor(std::min({by_registers, by_threads, by_shared, 32.0})));

@@ -14,7 +14,6 @@ std::string launch_comment(const Plan& plan, const GpuShape& shape) {
   std::string rows = s.rows_per_block > 1 ? fmt::format("one block per {} rows", s.rows_per_block) : "one block per row";
   if (s.split == Split::cluster) rows = fmt::format("one cluster of {} blocks per row", s.blocks_per_row);
   if (s.split == Split::workspace) rows = fmt::format("two launches of {} blocks per row", s.blocks_per_row);
-  if (s.blocks_per_sm > 0) rows += fmt::format(", at most {} blocks per multiprocessor", s.blocks_per_sm);
   return fmt::format("{}; {} threads per block; {} bytes of dynamic shared memory", rows, shape.block_threads,
                      shape.staging_bytes);
 }
@@ -55,6 +54,7 @@ std::string constants(const Plan& plan, const GpuShape& shape, int batch) {
   value("THREADS_PER_ROW", s.threads_per_row, "threads of one block that share a row");
   value("WARPS_PER_ROW", shape.warps_per_row, "warps of one block that share a row");
   value("BLOCK_THREADS", shape.block_threads, "threads of a block");
+  value("RESIDENT_BLOCKS", s.resident_blocks, "blocks that fit a multiprocessor, at least");
   value("THREADS_PER_SEGMENT", shape.threads_per_segment, "a segment never leaves its warp");
   value("SEGMENTS_PER_WARP", shape.segments_per_warp, "consecutive segments");
   value("LANES_PER_THREAD", shape.lanes_per_thread, "lanes of a segment that one thread holds");

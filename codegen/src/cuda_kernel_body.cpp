@@ -9,20 +9,9 @@ namespace isofold {
 std::string CudaKernelWriter::body(KernelPart part) {
   code_ = CodeWriter();
   write_position(part);
-  if (schedule_.blocks_per_sm > 0) {
-    if (schedule_.early_weights) write_early_weights();
-    code_.blank();
-    code_.comment("A persistent grid: each block takes every gridDim.x-th group of rows.");
-    if (exchanged_ > 1) code_.line("int parity = 0;  // warp sums alternate between two buffers: one barrier per row is enough");
-    code_.open("for (long long first_row = (long long)blockIdx.x * ROWS_PER_BLOCK; first_row < tokens; "
-               "first_row += (long long)gridDim.x * ROWS_PER_BLOCK{}) {{",
-               exchanged_ > 1 ? ", parity ^= 1" : "");
-    code_.line("const long long row = first_row{};", schedule_.rows_per_block > 1 ? " + threadIdx.x / THREADS_PER_ROW" : "");
-  } else {
-    std::string row = schedule_.blocks_per_row > 1 ? "blockIdx.x / BLOCKS_PER_ROW" : "blockIdx.x";
-    if (schedule_.rows_per_block > 1) row = "(long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW";
-    code_.line("const long long row = {};", row);
-  }
+  std::string row = schedule_.blocks_per_row > 1 ? "blockIdx.x / BLOCKS_PER_ROW" : "blockIdx.x";
+  if (schedule_.rows_per_block > 1) row = "(long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW";
+  code_.line("const long long row = {};", row);
   if (part != KernelPart::outputs) {
     write_reduction_pass(part);
     write_lane_tree();
@@ -33,14 +22,13 @@ std::string CudaKernelWriter::body(KernelPart part) {
     write_row_values();
     write_output_pass();
   }
-  if (schedule_.blocks_per_sm > 0) code_.close();
   return code_.text();
 }
 
 void CudaKernelWriter::write_position(KernelPart part) {
   const bool several_blocks = schedule_.blocks_per_row > 1;
   if (exchanged_ > 1 && part != KernelPart::outputs) {
-    code_.line("__shared__ __align__(16) float warp_sums{}{}[{}];", schedule_.blocks_per_sm > 0 ? "[2]" : "",
+    code_.line("__shared__ __align__(16) float warp_sums{}[{}];",
                schedule_.rows_per_block > 1 ? "[ROWS_PER_BLOCK]" : "",
                schedule_.split == Split::cluster
                    ? (shape_.warps_per_row > 1 ? "BLOCKS_PER_ROW * WARPS_PER_ROW" : "BLOCKS_PER_ROW")
@@ -134,7 +122,7 @@ void CudaKernelWriter::write_reduction_pass(KernelPart) {
   write_load(columns);
   code_.close();
   if (schedule_.staging == Staging::registers) {
-    if (schedule_.early_weights && schedule_.blocks_per_sm == 0) write_early_weights();
+    if (schedule_.early_weights) write_early_weights();
     if (schedule_.dependent_launch) code_.line("{}();", helpers_.use("let_next_kernel_start"));
     code_.blank();
   }
@@ -240,8 +228,7 @@ void CudaKernelWriter::write_block_exchange(KernelPart part) {
     return;
   }
   code_.blank();
-  const std::string buffer = fmt::format("warp_sums{}{}", schedule_.blocks_per_sm > 0 ? "[parity]" : "",
-                                         schedule_.rows_per_block > 1 ? "[row_in_block]" : "");
+  const std::string buffer = schedule_.rows_per_block > 1 ? "warp_sums[row_in_block]" : "warp_sums";
   if (schedule_.split == Split::cluster) {
     code_.comment("Segment tree across the warps of the cluster: lane b of a warp gives the warp's sum to block b.");
     code_.line("{}();", helpers_.use("cluster_wait"));

@@ -34,7 +34,7 @@ GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
       shape.staging_bytes += shape.block_threads * shape.leaves_per_thread * words_per_leaf(carried.dtype, fold) * 4;
   const int sums_per_row = shape.warps_per_row * (s.split == Split::cluster ? s.blocks_per_row : 1);
   const bool exchange = shape.warps_per_row > 1 || s.split == Split::cluster;
-  shape.shared_bytes = shape.staging_bytes + (exchange ? 2 * s.rows_per_block * sums_per_row * 4 : 0);
+  shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * 4 : 0);
   if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row;
   return shape;
 }
@@ -58,8 +58,9 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
   if (s.split != Split::none && s.rows_per_block != 1) return "a row shared by several blocks needs rows=1";
   if (s.dependent_launch && !has_dependent_launch(device))
     return fmt::format("launch=dependent needs sm_90 or later, the device is sm_{}", device.arch);
-  if (s.blocks_per_sm < 0 || s.blocks_per_sm > 32) return fmt::format("persistent={} must be 0 to 32", s.blocks_per_sm);
-  if (s.blocks_per_sm > 0 && s.split != Split::none) return "a persistent grid needs split=none";
+  if (s.resident_blocks < 1 || s.resident_blocks > 32 || s.resident_blocks * block_threads > device.threads_per_multiprocessor)
+    return fmt::format("resident={} blocks of {} threads: a multiprocessor holds {} threads", s.resident_blocks,
+                       block_threads, device.threads_per_multiprocessor);
   const int threads_per_segment = std::min(s.threads_per_row, 32);
   if (threads_per_segment > fold.lanes)
     return fmt::format("threads={} needs at least {} lanes, the fold has {}", s.threads_per_row, threads_per_segment,
@@ -146,9 +147,7 @@ std::uint32_t grid_blocks(const Plan& plan, std::int64_t tokens) {
     throw UsageError(fmt::format("tokens is {}, allowed with this schedule is 1 to {}", tokens,
                                  most / s.blocks_per_row * s.rows_per_block));
   const std::int64_t blocks = groups * s.blocks_per_row;
-  if (s.blocks_per_sm == 0) return static_cast<std::uint32_t>(blocks);
-  return static_cast<std::uint32_t>(
-      std::min<std::int64_t>(blocks, static_cast<std::int64_t>(s.blocks_per_sm) * plan.device().multiprocessors));
+  return static_cast<std::uint32_t>(blocks);
 }
 
 }  // namespace isofold

@@ -19,10 +19,10 @@ std::string_view name_of(Staging staging) { return staging_names[static_cast<std
 
 std::string text(const GpuSchedule& s) {
   return fmt::format(
-      "gpu threads={} rows={} blocks={} split={} staging={} vector={} weights={} memory={} launch={} persistent={}",
+      "gpu threads={} rows={} blocks={} split={} staging={} vector={} weights={} memory={} launch={} resident={}",
       s.threads_per_row, s.rows_per_block, s.blocks_per_row, name_of(s.split), name_of(s.staging), s.vector,
       s.early_weights ? "early" : "late", s.streaming ? "streaming" : "cached",
-      s.dependent_launch ? "dependent" : "plain", s.blocks_per_sm);
+      s.dependent_launch ? "dependent" : "plain", s.resident_blocks);
 }
 
 std::string text(const CpuSchedule& s) {
@@ -52,7 +52,7 @@ Schedule parse_schedule(std::string_view text) {
   s.early_weights = values.choice("weights", {"late", "early"}) == 1;
   s.streaming = values.choice("memory", {"cached", "streaming"}) == 1;
   s.dependent_launch = values.choice("launch", {"plain", "dependent"}) == 1;
-  s.blocks_per_sm = values.number("persistent", 0, 64);
+  s.resident_blocks = values.number("resident", 1, 64);
   values.finish();
   return s;
 }

@@ -27,7 +27,7 @@ struct GpuSchedule {
   bool early_weights = false;   // column inputs are loaded before the reduction, not after
   bool streaming = false;       // row loads do not allocate in L1, stores are evicted first
   bool dependent_launch = false;  // programmatic dependent launch (sm_90 and later)
-  int blocks_per_sm = 0;        // persistent grid of this many blocks per multiprocessor; 0: one block per row group
+  int resident_blocks = 1;      // the compiler keeps registers few enough for this many blocks on a multiprocessor
   bool operator==(const GpuSchedule&) const = default;
 };
 
@@ -41,7 +41,7 @@ struct CpuSchedule {
 using Schedule = std::variant<GpuSchedule, CpuSchedule>;
 
 /// "gpu threads=512 rows=1 blocks=1 split=none staging=registers vector=8 weights=early memory=streaming
-/// launch=dependent persistent=0", or "cpu width=8 memory=cached". parse_schedule reads it back; UsageError otherwise.
+/// launch=dependent resident=2", or "cpu width=8 memory=cached". parse_schedule reads it back; UsageError otherwise.
 std::string text(const GpuSchedule& schedule);
 std::string text(const CpuSchedule& schedule);
 std::string text(const Schedule& schedule);

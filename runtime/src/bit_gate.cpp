@@ -1,0 +1,178 @@
+#include "bit_gate.hpp"
+
+#include <isofold/codegen/interpreter.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <set>
+
+namespace isofold {
+namespace {
+
+constexpr std::int64_t most_oracle_rows = 64;
+constexpr std::int64_t most_oracle_elements = std::int64_t{1} << 19;
+constexpr std::size_t canary_bytes = 4096;
+constexpr unsigned char canary = 0xa5;
+
+std::uint64_t next(std::uint64_t& state) {  // SplitMix64
+  std::uint64_t z = state += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+enum class RowKind { ordinary, any_magnitude, rare_specials, subnormal, minus_zero, any_bits };
+constexpr int row_kinds = 6;
+
+struct Format {
+  int bits, mantissa, exponent;
+  std::uint32_t exponent_mask() const { return (1u << exponent) - 1; }
+  int bias() const { return static_cast<int>(exponent_mask() / 2); }
+};
+
+Format format_of(DType dtype) {
+  if (dtype == DType::f32) return {32, 23, 8};
+  return dtype == DType::bf16 ? Format{16, 7, 8} : Format{16, 10, 5};
+}
+
+std::uint32_t element(RowKind kind, const Format& format, std::uint64_t& state) {
+  const std::uint64_t random = next(state);
+  const std::uint32_t sign = static_cast<std::uint32_t>(random >> 63) << (format.bits - 1);
+  const std::uint32_t mantissa = static_cast<std::uint32_t>(random) & ((1u << format.mantissa) - 1);
+  const auto scaled = [&](int span) {
+    const auto step = static_cast<int>((random >> 32) % static_cast<unsigned>(2 * span + 1));
+    return sign | static_cast<std::uint32_t>(format.bias() - span + step) << format.mantissa | mantissa;
+  };
+  switch (kind) {
+    case RowKind::ordinary: return scaled(2);
+    case RowKind::any_magnitude: return scaled(std::min(40, format.bias() - 1));
+    case RowKind::rare_specials:
+      if ((random >> 40) % 97 != 0) return scaled(2);
+      return sign | format.exponent_mask() << format.mantissa | ((random & 1) != 0 ? mantissa : 0);
+    case RowKind::subnormal: return sign | mantissa;
+    case RowKind::minus_zero: return 1u << (format.bits - 1);
+    case RowKind::any_bits: break;
+  }
+  return static_cast<std::uint32_t>(random >> (64 - format.bits));
+}
+
+/// `rows` rows whose kinds take turns, beginning with the one at `first_kind`, so that different tensors meet in
+/// different combinations.
+std::vector<std::byte> hard_rows(DType dtype, std::int64_t rows, std::int64_t n, int first_kind) {
+  const Format format = format_of(dtype);
+  const std::size_t size = size_of(dtype);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(rows * n) * size);
+  std::uint64_t state = static_cast<std::uint64_t>(first_kind) + 1;
+  std::byte* place = bytes.data();
+  for (std::int64_t row = 0; row < rows; ++row) {
+    // The second turn shifts the kinds of every tensor by another amount.
+    const auto kind = static_cast<RowKind>((row + first_kind * (1 + row / row_kinds)) % row_kinds);
+    for (std::int64_t i = 0; i < n; ++i, place += size) {
+      const std::uint32_t bits = element(kind, format, state);
+      const auto half = static_cast<std::uint16_t>(bits);
+      if (size == 4)
+        std::memcpy(place, &bits, 4);
+      else
+        std::memcpy(place, &half, 2);
+    }
+  }
+  return bytes;
+}
+
+std::set<std::int64_t> token_counts(const Plan& plan, std::int64_t oracle_rows) {
+  std::set<std::int64_t> counts{1, 7, oracle_rows};
+  if (plan.is_gpu()) {
+    const GpuSchedule& s = plan.gpu();
+    for (const std::int64_t near : {s.rows_per_block - 1, s.rows_per_block, s.rows_per_block + 1}) counts.insert(near);
+  }
+  counts.erase(0);
+  return counts;
+}
+
+}  // namespace
+
+BitGate::BitGate(const KernelTarget& target, const Spec& spec, const Fold& fold)
+    : queue_(target),
+      spec_(spec),
+      layout_(spec),
+      oracle_rows_(std::clamp<std::int64_t>(most_oracle_elements / spec.n, 2 * row_kinds, most_oracle_rows)) {
+  std::vector<ConstView> input_views;
+  std::vector<View> output_views;
+  for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+    const Tensor& tensor = spec.inputs[i];
+    const bool row = tensor.extent == Extent::row;
+    inputs_.push_back(hard_rows(tensor.dtype, row ? oracle_rows_ : 1, spec.n, static_cast<int>(row ? i : 2)));
+    input_views.push_back({inputs_.back().data(), spec.n});
+  }
+  for (const Output& output : spec.outputs) {
+    expected_.emplace_back(static_cast<std::size_t>(oracle_rows_ * spec.n) * size_of(output.dtype));
+    output_views.push_back({expected_.back().data(), spec.n});
+  }
+  interpret(spec, fold, oracle_rows_, input_views, output_views);
+}
+
+/// Room for `rows` rows. The oracle's rows are repeated; a row's result does not depend on its neighbours.
+void BitGate::reserve(std::int64_t rows) {
+  if (rows <= capacity_) return;
+  input_buffers_.clear();
+  output_buffers_.clear();
+  capacity_ = rows;
+  const auto bytes = [&](DType dtype, std::int64_t count) { return static_cast<std::size_t>(count * spec_.n) * size_of(dtype); };
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const Tensor& tensor = spec_.inputs[i];
+    const WorkBuffer& buffer =
+        input_buffers_.emplace_back(queue_, bytes(tensor.dtype, tensor.extent == Extent::row ? rows : 1));
+    const std::size_t period = std::min(inputs_[i].size(), buffer.bytes());
+    buffer.upload(inputs_[i].data(), period);
+    buffer.repeat(period);
+  }
+  for (const Output& output : spec_.outputs)
+    output_buffers_.emplace_back(queue_, bytes(output.dtype, rows) + canary_bytes);
+}
+
+std::string BitGate::check(const Kernel& kernel) {
+  for (const std::int64_t tokens : token_counts(kernel.plan(), oracle_rows_))
+    if (const std::string difference = check(kernel, tokens); !difference.empty())
+      return fmt::format("{} over {} tokens: {}", text(kernel.plan().schedule()), tokens, difference);
+  return {};
+}
+
+std::string BitGate::check(const Kernel& kernel, std::int64_t tokens) {
+  reserve(std::max(tokens, oracle_rows_));
+  std::vector<ConstTensor> inputs;
+  std::vector<MutableTensor> outputs;
+  for (const WorkBuffer& buffer : input_buffers_) inputs.push_back({buffer.data()});
+  for (const WorkBuffer& buffer : output_buffers_) {
+    buffer.fill(canary);
+    outputs.push_back({buffer.data()});
+  }
+  Parameters parameters;
+  layout_.bind(inputs, outputs, tokens, parameters);
+  const WorkBuffer workspace(queue_, kernel.workspace_bytes(tokens));
+  kernel.launch(queue_.stream(), parameters, tokens, workspace.data());
+
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Output& output = spec_.outputs[i];
+    const std::size_t row_bytes = static_cast<std::size_t>(spec_.n) * size_of(output.dtype);
+    const std::size_t written = static_cast<std::size_t>(tokens) * row_bytes;
+    actual_.resize(written + canary_bytes);
+    output_buffers_[i].download(actual_.data(), actual_.size());
+    for (std::int64_t row = 0; row < tokens; ++row) {
+      const std::byte* is = actual_.data() + static_cast<std::size_t>(row) * row_bytes;
+      const std::byte* should = expected_[i].data() + static_cast<std::size_t>(row % oracle_rows_) * row_bytes;
+      if (std::memcmp(is, should, row_bytes) == 0) continue;
+      const std::size_t byte = static_cast<std::size_t>(std::mismatch(is, is + row_bytes, should).first - is);
+      return fmt::format("{}: row {} differs from the oracle, first at element {}", output.name, row,
+                         byte / size_of(output.dtype));
+    }
+    const auto behind = actual_.begin() + static_cast<std::ptrdiff_t>(written);
+    if (std::any_of(behind, actual_.end(), [](std::byte b) { return b != std::byte{canary}; }))
+      return fmt::format("{}: bytes behind the last row were written", output.name);
+  }
+  return {};
+}
+
+}  // namespace isofold
