@@ -8,18 +8,21 @@ namespace isofold {
 namespace {
 
 constexpr int portable_cluster_size = 8;
+/// Older drivers do not record dependent launches into graphs. Without the attribute the kernel's wait returns at once.
+constexpr int first_driver_that_captures_dependent_launches = 12030;
 
 }  // namespace
 
 GpuKernel::GpuKernel(const Plan& plan, std::shared_ptr<const KernelImage> image, ContextPointer context)
-    : Kernel(plan, std::move(image)), module_(std::move(context), this->image().code) {
+    : Kernel(plan, std::move(image)), module_(context, this->image().code) {
   const GpuShape shape = gpu_shape(plan);
   const GpuSchedule& schedule = plan.gpu();
   const auto blocks_per_row = static_cast<unsigned>(schedule.blocks_per_row);
   shape_.block[0] = static_cast<unsigned>(shape.block_threads);
   if (schedule.split == Split::cluster) shape_.cluster[0] = blocks_per_row;
   shape_.shared_bytes = static_cast<unsigned>(shape.staging_bytes);
-  shape_.dependent_launch = schedule.dependent_launch;
+  shape_.dependent_launch =
+      schedule.dependent_launch && context->driver().version() >= first_driver_that_captures_dependent_launches;
   needs_workspace_ = shape.workspace_floats_per_row > 0;
   for (const std::string& entry : this->image().entries)
     functions_.push_back(module_.function(entry, shape_.shared_bytes, shape_.cluster[0] > portable_cluster_size));

@@ -25,47 +25,42 @@ constexpr int kernel_schema = 1;
 
 std::string image_name(const Plan& plan) { return fmt::format("{}-{}", plan.spec().op, digest_of(plan)); }
 
-/// The section, or an entry that is not what this version stores: then it is built anew.
-bool take(const CacheEntry& entry, const char* name, std::string& text) {
-  const std::string* section = entry.section(name);
-  if (section == nullptr) return false;
-  text = *section;
-  return true;
-}
-
-KernelImage gpu_image(const Plan& plan, const KernelTarget& target, DiskCache& disk) {
-  if (!target.nvrtc) throw UsageError("this runtime runs on the CPU, it cannot compile a GPU plan: " + text(plan));
-  const CudaSource source = emit_cuda(plan);
+/// The entry of a CUDA source: sections ptx, cubin and usage.
+CacheEntry compiled_cuda(const std::string& source, const std::string& program_name, const std::string& what,
+                         int device_arch, const KernelTarget& target, DiskCache& disk) {
+  if (!target.nvrtc) throw UsageError("this runtime runs on the CPU, it cannot compile " + what);
   const Nvrtc& nvrtc = *target.nvrtc;
-  const int arch = nvrtc.target_for(plan.device().arch);
-  const std::string key =
-      fmt::format("isofold cuda kernel, schema {}\nNVRTC {}\n{}\n{}", kernel_schema, nvrtc.version(),
-                  fmt::join(Nvrtc::options(arch), " "), source.text);
+  const int arch = nvrtc.target_for(device_arch);
+  const std::string key = fmt::format("isofold cuda kernel, schema {}\nNVRTC {}\n{}\n{}", kernel_schema,
+                                      nvrtc.version(), fmt::join(Nvrtc::options(arch), " "), source);
   const auto build = [&] {
-    CompileResult compiled = nvrtc.compile(source.text, source.program_name, arch);
+    CompileResult compiled = nvrtc.compile(source, program_name, arch);
     if (const std::vector<std::string> lint = lint_ptx(compiled.ptx); !lint.empty())
-      throw InternalError(fmt::format("the PTX of {} breaks the numerics rules:\n{}", text(plan), fmt::join(lint, "\n")));
+      throw InternalError(fmt::format("the PTX of {} breaks the numerics rules:\n{}", what, fmt::join(lint, "\n")));
     return CacheEntry{.key_text = key,
                       .kind = "cuda",
-                      .metadata = text(plan),
+                      .metadata = what,
                       .sections = {{"ptx", std::move(compiled.ptx)},
                                    {"cubin", std::move(compiled.cubin)},
                                    {"usage", std::move(compiled.usage)}}};
   };
-  KernelImage image;
-  image.name = image_name(plan);
-  image.source = source.text;
-  image.entries = source.entries;
   CacheEntry entry = disk.load_or_build(key, build);
-  const auto whole = [&] {
-    return take(entry, "ptx", image.ptx) && take(entry, "cubin", image.code) && take(entry, "usage", image.usage);
-  };
-  if (!whole()) {
-    entry = build();
-    disk.store(entry);
-    whole();
-  }
-  return image;
+  if (entry.section("ptx") && entry.section("cubin") && entry.section("usage")) return entry;
+  entry = build();
+  disk.store(entry);
+  return entry;
+}
+
+KernelImage gpu_image(const Plan& plan, const KernelTarget& target, DiskCache& disk) {
+  CudaSource source = emit_cuda(plan);
+  const CacheEntry entry =
+      compiled_cuda(source.text, source.program_name, text(plan), plan.device().arch, target, disk);
+  return {.name = image_name(plan),
+          .source = std::move(source.text),
+          .ptx = *entry.section("ptx"),
+          .code = *entry.section("cubin"),
+          .usage = *entry.section("usage"),
+          .entries = std::move(source.entries)};
 }
 
 KernelImage cpu_image(const Plan& plan, DiskCache& disk) {
@@ -79,11 +74,11 @@ KernelImage cpu_image(const Plan& plan, DiskCache& disk) {
         .key_text = key, .kind = "cpu", .metadata = text(plan), .sections = {{"object", compile_cpu(plan).object}}};
   };
   CacheEntry entry = disk.load_or_build(key, build);
-  if (!take(entry, "object", image.code)) {
+  if (entry.section("object") == nullptr) {
     entry = build();
     disk.store(entry);
-    take(entry, "object", image.code);
   }
+  image.code = *entry.section("object");
   return image;
 }
 
@@ -97,6 +92,10 @@ std::shared_ptr<const KernelImage> KernelStore::image(const Plan& plan) {
       std::make_shared<const KernelImage>(plan.is_gpu() ? gpu_image(plan, target_, disk_) : cpu_image(plan, disk_));
   if (dump_) write_dump(plan, *image);
   return image;
+}
+
+std::string KernelStore::cubin(const std::string& source, const std::string& program_name, int device_arch) {
+  return *compiled_cuda(source, program_name, program_name, device_arch, target_, disk_).section("cubin");
 }
 
 std::unique_ptr<const Kernel> KernelStore::load(const Plan& plan, std::shared_ptr<const KernelImage> image) const {

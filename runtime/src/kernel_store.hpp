@@ -37,6 +37,8 @@ class KernelStore {
 
   /// What the plan compiles to, from the disk cache or compiled now. The plan need not be for the target's device.
   std::shared_ptr<const KernelImage> image(const Plan& plan);
+  /// The cubin of a CUDA source that no plan stands behind, through the same cache.
+  std::string cubin(const std::string& source, const std::string& program_name, int device_arch);
   /// The loaded kernel of an image, which is not kept here. No numerics probe.
   std::unique_ptr<const Kernel> load(const Plan& plan, std::shared_ptr<const KernelImage> image) const;
 

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "kernel_store.hpp"
+#include "work_buffer.hpp"
 
 namespace isofold {
 namespace {
@@ -116,32 +116,20 @@ void check_probe(const Kernel& kernel, const KernelTarget& target) {
   for (const Output& output : spec.outputs)
     outputs.emplace_back(static_cast<std::size_t>(probe_tokens * spec.n) * size_of(output.dtype));
 
+  const WorkQueue queue(target);
+  std::vector<WorkBuffer> buffers;
   std::vector<ConstTensor> input_tensors;
   std::vector<MutableTensor> output_tensors;
-  Parameters parameters;
-  if (target.context) {
-    const Stream stream(target.context);
-    std::vector<DeviceBuffer> buffers;
-    for (const auto& bytes : inputs) {
-      buffers.emplace_back(target.context, bytes.size());
-      buffers.back().upload_async(bytes.data(), bytes.size(), stream.get());
-      input_tensors.push_back({buffers.back().data()});
-    }
-    for (const auto& bytes : outputs) {
-      buffers.emplace_back(target.context, bytes.size());
-      output_tensors.push_back({buffers.back().data()});
-    }
-    layout.bind(input_tensors, output_tensors, probe_tokens, parameters);
-    kernel.launch(stream.get(), parameters, probe_tokens);
-    for (std::size_t i = 0; i < outputs.size(); ++i)
-      buffers[inputs.size() + i].download_async(outputs[i].data(), outputs[i].size(), stream.get());
-    stream.synchronize();
-  } else {
-    for (const auto& bytes : inputs) input_tensors.push_back({bytes.data()});
-    for (auto& bytes : outputs) output_tensors.push_back({bytes.data()});
-    layout.bind(input_tensors, output_tensors, probe_tokens, parameters);
-    kernel.launch(nullptr, parameters, probe_tokens);
+  for (const auto& bytes : inputs) {
+    buffers.emplace_back(queue, bytes.size()).upload(bytes.data(), bytes.size());
+    input_tensors.push_back({buffers.back().data()});
   }
+  for (const auto& bytes : outputs) output_tensors.push_back({buffers.emplace_back(queue, bytes.size()).data()});
+  Parameters parameters;
+  layout.bind(input_tensors, output_tensors, probe_tokens, parameters);
+  kernel.launch(queue.stream(), parameters, probe_tokens);
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    buffers[inputs.size() + i].download(outputs[i].data(), outputs[i].size());
 
   std::vector<std::string> wrong;
   for (std::size_t i = 0; i < outputs.size(); ++i)

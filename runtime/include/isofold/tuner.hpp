@@ -21,26 +21,27 @@ struct TuneOptions {
   double seconds = 20;                   // budget for the measurement; what was measured by then decides
   int max_candidates = 0;                // of the cost model's order per token count; 0: all
   bool any_fold = false;                 // measure the natural folds too (price of invariance)
-  std::function<bool(const TuneProgress&)> progress;  // returning false stops early with what is known
+  /// Called from one thread at a time; returning false stops early with what is known.
+  std::function<bool(const TuneProgress&)> progress = {};
 };
 
 /// One measured schedule.
 struct Timing {
   Schedule schedule;
   Fold fold;
-  double microseconds = 0;  // median of a graph-replayed launch over rotating inputs
+  double microseconds = 0;  // median of a graph-replayed launch over rotating inputs; on the CPU of a call
   double spread = 0;        // (75th - 25th percentile) / median
 };
 
 struct TokenResult {
   std::int64_t tokens = 0;
-  std::vector<Timing> timings;  // fastest first; of the operator's fold
+  std::vector<Timing> timings;  // of the operator's fold; the finalists first, fastest first
   Timing best_any_fold;         // with any_fold: the fastest of every fold (microseconds 0 otherwise)
 };
 
 struct TuneResult {
-  std::vector<TokenResult> tokens;
-  TableRecord record;            // ready to be written to a table
+  std::vector<TokenResult> tokens;  // those that were measured
+  TableRecord record;            // ready to be written to a table; without ranges when nothing was measured
   std::size_t candidates = 0;    // compiled
   std::size_t rejected = 0;      // failed the bit gate: a bug, reported with the schedule's text
   std::vector<std::string> rejected_schedules;
@@ -48,7 +49,14 @@ struct TuneResult {
 };
 
 /// Measures every candidate schedule whose output equals the oracle's raw bytes on random and adversarial rows, and
-/// picks the fastest per token count. The operator uses the result from then on.
+/// picks the fastest per token count. The operator uses the result from then on. The candidates are those of tensors
+/// aligned to 16 bytes; schedules that need a workspace are left out. Thread-safe, but concurrent work on the device
+/// disturbs the measurement. Throws UsageError for options that are not as described.
 TuneResult tune(Operator& op, const TuneOptions& options);
+
+/// The ranges that measured results stand for: for each token count its fastest schedule, from the geometric middle
+/// between it and the count before (`boundary_between`). A schedule that is within 0.5 % of the fastest is kept when the
+/// range before has it: fewer kernels for the same time.
+std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results);
 
 }  // namespace isofold

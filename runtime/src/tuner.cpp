@@ -1,0 +1,85 @@
+#include <isofold/codegen/cpu_backend.hpp>
+#include <isofold/tuner.hpp>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <ctime>
+
+#include "operator_impl.hpp"
+#include "tuner_search.hpp"
+
+namespace isofold {
+namespace {
+
+/// A schedule that the range before uses is kept when it is at most this much slower than the fastest.
+constexpr double same_speed = 1.005;
+
+void check(const TuneOptions& options) {
+  if (options.tokens.empty()) throw UsageError("tune: no token counts were given");
+  std::int64_t previous = 0;
+  for (const std::int64_t tokens : options.tokens) {
+    if (tokens <= previous)
+      throw UsageError(fmt::format("tune: token counts must ascend from at least 1, {} follows {}", tokens, previous));
+    previous = tokens;
+  }
+  if (!(options.seconds > 0) || !std::isfinite(options.seconds))
+    throw UsageError(fmt::format("tune: seconds is {}, it must be a finite number above 0", options.seconds));
+  if (options.max_candidates < 0)
+    throw UsageError(fmt::format("tune: max_candidates is {}, it must be 0 (all) or more", options.max_candidates));
+}
+
+std::string environment_of(RuntimeImpl& runtime) {
+  const std::string date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)));
+  if (!runtime.is_gpu()) return fmt::format("isofold {}, LLVM {}, {}", version(), llvm_version(), date);
+  const int driver = runtime.context()->driver().version();
+  return fmt::format("isofold {}, driver for CUDA {}.{}, NVRTC {}, {}", version(), driver / 1000, driver % 1000 / 10,
+                     runtime.store().target().nvrtc->version(), date);
+}
+
+}  // namespace
+
+std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results) {
+  std::vector<TableRange> ranges;
+  std::int64_t previous_tokens = 0;
+  for (const TokenResult& result : results) {
+    if (result.timings.empty()) continue;
+    const Timing* choice = &result.timings.front();
+    if (!ranges.empty())
+      for (const Timing& timing : result.timings)
+        if (timing.schedule == ranges.back().schedule &&
+            timing.microseconds <= same_speed * result.timings.front().microseconds)
+          choice = &timing;
+    if (ranges.empty() || choice->schedule != ranges.back().schedule)
+      ranges.push_back({.first_tokens = ranges.empty() ? 1 : boundary_between(previous_tokens, result.tokens),
+                        .schedule = choice->schedule,
+                        .microseconds = choice->microseconds,
+                        .measured_tokens = result.tokens});
+    previous_tokens = result.tokens;
+  }
+  return ranges;
+}
+
+TuneResult tune(Operator& op, const TuneOptions& options) {
+  check(options);
+  const OperatorImpl& impl = *op.impl();
+  TunerSearch search(impl, options);
+  search.compile();
+  search.verify();
+  search.measure();
+  TuneResult result = search.take();
+  if (result.rejected > 0 && result.rejected == result.candidates)
+    throw InternalError("no schedule has the oracle's bits; the first: " + result.rejected_schedules.front());
+  result.record = {.spec = text(op.spec()),
+                   .fold = text(op.fold()),
+                   .device = text(impl.runtime().device()),
+                   .environment = environment_of(impl.runtime()),
+                   .ranges = ranges_of(result.tokens),
+                   .origin = "tuned in this process"};
+  if (!result.record.ranges.empty())
+    impl.use(ranges_of(result.record, op.spec(), op.fold(), impl.runtime().device(), result.record.origin));
+  return result;
+}
+
+}  // namespace isofold

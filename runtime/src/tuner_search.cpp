@@ -1,0 +1,220 @@
+#include "tuner_search.hpp"
+
+#include <isofold/codegen/candidates.hpp>
+#include <isofold/codegen/cost_model.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+
+#include "bit_gate.hpp"
+#include "parallel.hpp"
+
+namespace isofold {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Candidates of each further fold that race at a token count, in the cost model's order.
+constexpr std::size_t candidates_of_other_folds = 16;
+/// Measured together in the first stage.
+constexpr std::size_t heat = 16;
+
+// Successive halving: all, then those near the best, then the finalists with more and longer replays.
+constexpr TimingEffort first_effort{
+    .replay_microseconds = 200, .min_samples = 3, .max_samples = 3, .enough_spread = 0, .seconds = 0.05};
+constexpr TimingEffort second_effort{
+    .replay_microseconds = 500, .min_samples = 5, .max_samples = 10, .enough_spread = 0.01, .seconds = 0.1};
+constexpr TimingEffort last_effort{
+    .replay_microseconds = 1000, .min_samples = 10, .max_samples = 60, .enough_spread = 0.004, .seconds = 0.4};
+constexpr double second_slack = 1.15, last_slack = 1.04;
+constexpr std::size_t second_own = 12, second_others = 12, last_own = 4, last_others = 4;
+/// Part of a token count's time after which the first stage takes no further heat.
+constexpr double first_stage_share = 0.6;
+
+}  // namespace
+
+TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
+    : op_(op), runtime_(op.runtime()), options_(options) {
+  std::vector<Fold> folds{op.fold()};
+  if (options.any_fold)
+    for (const Fold& fold : fold_family(op.spec()))
+      if (fold != op.fold()) folds.push_back(fold);
+  for (const Fold& fold : folds) {
+    Family& family = families_.emplace_back();
+    family.fold = fold;
+    std::vector<Plan> plans = candidates(op.spec(), fold, runtime_.device());
+    std::erase_if(plans, [](const Plan& plan) { return plan.is_gpu() && plan.gpu().split == Split::workspace; });
+    // Only what some token count will ask for is compiled.
+    std::size_t most = options.max_candidates > 0 ? static_cast<std::size_t>(options.max_candidates) : plans.size();
+    if (families_.size() > 1) most = std::min(most, candidates_of_other_folds);
+    std::vector<bool> wanted(plans.size(), false);
+    for (const std::int64_t tokens : options.tokens) {
+      const std::vector<std::size_t> order = by_cost(plans, tokens);
+      for (std::size_t i = 0; i < std::min(most, order.size()); ++i) wanted[order[i]] = true;
+    }
+    for (std::size_t i = 0; i < plans.size(); ++i)
+      if (wanted[i]) family.candidates.push_back({.plan = plans[i]});
+  }
+}
+
+bool TunerSearch::report(const char* stage, std::size_t done, std::size_t total) {
+  if (options_.progress && !options_.progress({stage, done, total})) stopped_ = true;
+  return !stopped_;
+}
+
+void TunerSearch::compile() {
+  const Clock::time_point start = Clock::now();
+  std::vector<Candidate*> all;
+  for (Family& family : families_)
+    for (Candidate& candidate : family.candidates) all.push_back(&candidate);
+  std::mutex mutex;
+  std::size_t done = 0;
+  report("compile", done, all.size());
+  for_each_parallel(all.size(), [&](std::size_t i) {
+    {
+      const std::lock_guard guard(mutex);
+      if (stopped_) return;
+    }
+    all[i]->image = runtime_.store().image(all[i]->plan);
+    const std::lock_guard guard(mutex);
+    ++result_.candidates;
+    report("compile", ++done, all.size());
+  });
+  result_.compile_seconds = seconds_since(start);
+}
+
+void TunerSearch::verify() {
+  const Clock::time_point start = Clock::now();
+  runtime_.store().ensure_probed(runtime_.device());
+  std::size_t done = 0;
+  for (Family& family : families_) {
+    if (stopped_) break;
+    BitGate gate(runtime_.store().target(), op_.spec(), family.fold);
+    for (Candidate& candidate : family.candidates) {
+      if (stopped_ || !report("verify", done, result_.candidates)) break;
+      ++done;
+      std::shared_ptr<const Kernel> kernel = runtime_.store().load(candidate.plan, candidate.image);
+      const std::string difference = gate.check(*kernel);
+      if (difference.empty()) {
+        candidate.kernel = std::move(kernel);
+        continue;
+      }
+      ++result_.rejected;
+      result_.rejected_schedules.push_back(text(family.fold) + " " + difference);
+      runtime_.log().error("a schedule gives other bits than the oracle and is not used (this is a bug, please report it): " +
+                           result_.rejected_schedules.back());
+    }
+  }
+  report("verify", done, result_.candidates);
+  result_.verify_seconds = seconds_since(start);
+}
+
+std::vector<TunerSearch::Entry> TunerSearch::entries(std::int64_t tokens) const {
+  std::vector<Entry> out;
+  for (std::size_t family = 0; family < families_.size(); ++family) {
+    std::vector<const Candidate*> usable;
+    std::vector<Plan> plans;
+    for (const Candidate& candidate : families_[family].candidates) {
+      if (!candidate.kernel) continue;
+      usable.push_back(&candidate);
+      plans.push_back(candidate.plan);
+    }
+    std::vector<std::size_t> order = by_cost(plans, tokens);
+    std::size_t most = options_.max_candidates > 0 ? static_cast<std::size_t>(options_.max_candidates) : order.size();
+    if (family > 0) most = std::min(most, candidates_of_other_folds);
+    order.resize(std::min(most, order.size()));
+    for (const std::size_t index : order) out.push_back({.family = family, .candidate = usable[index]});
+  }
+  return out;
+}
+
+void TunerSearch::run_stage(KernelBench& bench, std::vector<Entry*> entries, int stage, const TimingEffort& effort,
+                            double seconds) {
+  const Clock::time_point start = Clock::now();
+  for (std::size_t first = 0; first < entries.size(); first += heat) {
+    if (first > 0 && (stopped_ || seconds_since(start) > seconds)) return;
+    const std::size_t count = std::min(heat, entries.size() - first);
+    std::vector<std::shared_ptr<const Kernel>> kernels;
+    for (std::size_t i = 0; i < count; ++i) kernels.push_back(entries[first + i]->candidate->kernel);
+    const std::vector<Measurement> measured = bench.measure(kernels, effort);
+    for (std::size_t i = 0; i < count; ++i) {
+      entries[first + i]->measurement = measured[i];
+      entries[first + i]->stage = stage;
+    }
+  }
+}
+
+/// Those of the last stage within `slack` of its best, fastest first: at most `own` of the operator's fold and `others`
+/// of all other folds together. The operator's fold always has one.
+std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entries, int stage, double slack,
+                                                        std::size_t own, std::size_t others) {
+  std::vector<Entry*> measured;
+  for (Entry& entry : entries)
+    if (entry.stage == stage) measured.push_back(&entry);
+  std::stable_sort(measured.begin(), measured.end(), [](const Entry* a, const Entry* b) {
+    return a->measurement.microseconds < b->measurement.microseconds;
+  });
+  std::vector<Entry*> out;
+  std::size_t own_count = 0, other_count = 0;
+  for (Entry* entry : measured) {
+    const bool near = entry->measurement.microseconds <= slack * measured.front()->measurement.microseconds;
+    const bool is_own = entry->family == 0;
+    if (is_own ? own_count == 0 || (near && own_count < own) : near && other_count < others) {
+      out.push_back(entry);
+      ++(is_own ? own_count : other_count);
+    }
+  }
+  return out;
+}
+
+TokenResult TunerSearch::race(std::int64_t tokens, double seconds) {
+  std::vector<Entry> entries = this->entries(tokens);
+  // Heats take candidates of every fold in the order of their rank, so that a short budget leaves out the unlikely ones.
+  std::vector<Entry*> order;
+  for (Entry& entry : entries) order.push_back(&entry);
+  const auto rank = [&](const Entry* entry) {
+    const auto first = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.family == entry->family; });
+    return entry - &*first;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](const Entry* a, const Entry* b) { return rank(a) < rank(b); });
+
+  KernelBench bench(runtime_, op_.spec(), tokens);
+  run_stage(bench, order, 1, first_effort, first_stage_share * seconds);
+  run_stage(bench, survivors(entries, 1, second_slack, second_own, second_others), 2, second_effort, seconds);
+  run_stage(bench, survivors(entries, 2, last_slack, last_own, last_others), 3, last_effort, seconds);
+
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return a.stage != b.stage ? a.stage > b.stage : a.measurement.microseconds < b.measurement.microseconds;
+  });
+  TokenResult result;
+  result.tokens = tokens;
+  for (const Entry& entry : entries) {
+    if (entry.stage == 0) continue;
+    const Timing timing{.schedule = entry.candidate->plan.schedule(),
+                        .fold = families_[entry.family].fold,
+                        .microseconds = entry.measurement.microseconds,
+                        .spread = entry.measurement.spread};
+    if (entry.family == 0) result.timings.push_back(timing);
+    if (options_.any_fold && result.best_any_fold.microseconds == 0) result.best_any_fold = timing;
+  }
+  return result;
+}
+
+void TunerSearch::measure() {
+  const Clock::time_point start = Clock::now();
+  for (std::size_t i = 0; i < options_.tokens.size(); ++i) {
+    if (stopped_ || !report("measure", i, options_.tokens.size())) break;
+    // What quick token counts leave over goes to the others.
+    const double left = options_.seconds - seconds_since(start);
+    const double share = left / static_cast<double>(options_.tokens.size() - i);
+    if (i > 0 && left <= 0) break;
+    result_.tokens.push_back(race(options_.tokens[i], share));
+  }
+  report("measure", result_.tokens.size(), options_.tokens.size());
+  result_.measure_seconds = seconds_since(start);
+}
+
+}  // namespace isofold

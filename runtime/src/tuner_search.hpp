@@ -1,0 +1,57 @@
+#pragma once
+#include <isofold/tuner.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench_timing.hpp"
+#include "kernel.hpp"
+#include "operator_impl.hpp"
+
+namespace isofold {
+
+/// One run of the tuner: candidates, their kernels, and what is known of them.
+class TunerSearch {
+ public:
+  TunerSearch(const OperatorImpl& op, const TuneOptions& options);
+
+  void compile();
+  void verify();
+  void measure();
+
+  TuneResult take() { return std::move(result_); }
+
+ private:
+  struct Candidate {
+    Plan plan;
+    std::shared_ptr<const KernelImage> image = {};
+    std::shared_ptr<const Kernel> kernel = {};  // loaded, and its bits are right
+  };
+  struct Family {  // the candidates of one fold; the first family is the operator's
+    Fold fold;
+    std::vector<Candidate> candidates;
+  };
+  struct Entry {  // a candidate in one token count's race
+    std::size_t family = 0;
+    const Candidate* candidate = nullptr;
+    int stage = 0;
+    Measurement measurement = {};
+  };
+
+  bool report(const char* stage, std::size_t done, std::size_t total);
+  std::vector<Entry> entries(std::int64_t tokens) const;
+  TokenResult race(std::int64_t tokens, double seconds);
+  void run_stage(KernelBench& bench, std::vector<Entry*> entries, int stage, const TimingEffort& effort, double seconds);
+  static std::vector<Entry*> survivors(std::vector<Entry>& entries, int stage, double slack, std::size_t own,
+                                       std::size_t others);
+
+  const OperatorImpl& op_;
+  RuntimeImpl& runtime_;
+  const TuneOptions& options_;
+  std::vector<Family> families_;
+  bool stopped_ = false;
+  TuneResult result_;
+};
+
+}  // namespace isofold
