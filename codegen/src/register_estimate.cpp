@@ -9,16 +9,20 @@ namespace isofold {
 int estimated_registers(const Plan& plan) {
   const GpuShape shape = gpu_shape(plan);
   const GpuSchedule& s = plan.gpu();
+  const Fold& fold = plan.fold();
   int carried = 0, columns = 0, rows = 0;
   for (const Carried& value : carried_values(plan.spec())) carried += words_per_leaf(value.dtype, plan.fold());
   for (const Tensor& tensor : plan.spec().inputs)
     (tensor.extent == Extent::column ? columns : rows) += words_per_leaf(tensor.dtype, plan.fold());
   // Fused add of 8192 bf16 on sm_90 without a bound, 8 to 64 elements per thread: 26, 40, 64 and 94 registers with late
   // weights, 30, 56, 68 and 126 with early ones.
-  const int held = s.staging == Staging::registers ? std::max(rows, carried) * shape.leaves_per_thread : 48;
+  // Packed values count as the binary32 values that they widen to: the compiler keeps those.
+  const int held = s.staging == Staging::registers ? std::max({rows, carried, fold.leaf}) * shape.leaves_per_thread : 112;
   const int early = s.early_weights ? columns * shape.leaves_per_thread : 0;
-  const int masks = plan.spec().n % plan.fold().leaf != 0 || s.vector < plan.fold().leaf ? 16 : 0;
-  return 22 + held + early + masks + shape.segments_per_warp * shape.lanes_per_thread / 2;
+  const std::int64_t slots = leaves_per_segment(fold, plan.spec().n) * fold.segments * fold.leaf;
+  const bool masked = slots != plan.spec().n || leaves_per_segment(fold, plan.spec().n) % fold.lanes != 0;
+  const int masks = masked || s.vector < fold.leaf || s.rows_per_block > 1 ? 16 : 0;
+  return 26 + held + early + masks + shape.segments_per_warp * shape.lanes_per_thread / 2;
 }
 
 }  // namespace isofold
