@@ -1,0 +1,205 @@
+#include <isofold/codegen/candidates.hpp>
+#include <isofold/codegen/rms_norm.hpp>
+#include <isofold/error.hpp>
+#include <isofold/tuning_table.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+using namespace isofold;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "isofold-table-XXXXXX").string();
+    path = mkdtemp(name.data());
+  }
+  ~Folder() { fs::remove_all(path); }
+  std::string file(const char* name) const { return (path / name).string(); }
+  fs::path path;
+};
+
+const Spec spec = rms_norm({.n = 4096});
+const Fold fold = default_fold(spec);
+const DeviceTraits device = *traits_of_arch("sm_90");
+
+Schedule schedule(int threads, int rows = 1) {
+  return GpuSchedule{.threads_per_row = threads, .rows_per_block = rows, .vector = 8};
+}
+
+TableRecord record(std::int64_t n = 4096, double microseconds = 1.25) {
+  const Spec s = rms_norm({.n = n});
+  const Fold f = default_fold(s);
+  const bool plain = n == 4096;
+  return {.spec = text(s),
+          .fold = text(f),
+          .device = text(device),
+          .environment = "driver 13.0",
+          .ranges = {{1, plain ? schedule(128) : candidates(s, f, device).front().schedule(), microseconds, 1},
+                     {91, plain ? schedule(64, 4) : candidates(s, f, device).back().schedule(), 12.5, 128}},
+          .origin = {}};
+}
+
+std::string replaced(std::string line, const std::string& from, const std::string& to) {
+  const std::size_t at = line.find(from);
+  REQUIRE(at != std::string::npos);
+  return line.replace(at, from.size(), to);
+}
+
+std::string error_of(const std::string& line) {
+  try {
+    parse_table_record(line);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a record is one line that parses back") {
+  const TableRecord r = record();
+  const std::string line = to_json_line(r);
+  CHECK(line.find('\n') == std::string::npos);
+  CHECK(line.starts_with("{\"spec\":\"rms_norm N=4096 "));
+  const TableRecord back = parse_table_record(line);
+  CHECK(back.spec == r.spec);
+  CHECK(back.fold == r.fold);
+  CHECK(back.device == r.device);
+  CHECK(back.environment == r.environment);
+  CHECK(back.ranges == r.ranges);
+  CHECK(to_json_line(back) == line);
+}
+
+TEST_CASE("what is not a record is refused with the reason") {
+  const std::string line = to_json_line(record());
+  CHECK(error_of("") == "tuning record: not JSON");
+  CHECK(error_of("[]") == "tuning record: the record is not an object");
+  CHECK(error_of("{}") == "tuning record: the record has no key \"spec\"");
+  CHECK(error_of(line.substr(0, line.size() - 2)) == "tuning record: not JSON");
+  CHECK(error_of(replaced(line, "\"environment\"", "\"surroundings\"")) ==
+        "tuning record: the record has no key \"environment\"");
+  CHECK(error_of(replaced(line, "{\"spec\"", "{\"bits\":1,\"spec\"")) ==
+        "tuning record: the record has the unknown key \"bits\"");
+  CHECK(contains(error_of(replaced(line, "rms_norm N=4096", "rms_norm N=0")), "N"));
+  CHECK(contains(error_of(replaced(line, "lanes=", "lane=")), "fold"));
+  CHECK(contains(error_of(replaced(line, "arch=90", "arch=70")), "device"));
+  CHECK(contains(error_of(replaced(line, "gpu threads=128", "gpu threads=127")), "threads=127 must be a power of two"));
+  CHECK(error_of(replaced(line, "\"first_tokens\":1,", "\"first_tokens\":2,")) ==
+        "tuning record: \"first_tokens\" of the ranges must ascend, beginning with 1");
+  CHECK(contains(error_of(replaced(line, "\"first_tokens\":91", "\"first_tokens\":1")), "must ascend"));
+  CHECK(contains(error_of(replaced(line, "\"first_tokens\":91", "\"first_tokens\":-1")), "at least 1"));
+  CHECK(contains(error_of(replaced(line, "\"first_tokens\":91", "\"first_tokens\":91.5")), "not an integer"));
+  CHECK(contains(error_of(replaced(line, "\"microseconds\":1.25", "\"microseconds\":-1.25")), "not a number of at least 0"));
+  CHECK(contains(error_of(replaced(line, "\"microseconds\":1.25", "\"microseconds\":\"1.25\"")), "not a number"));
+}
+
+TEST_CASE("a table cannot choose a schedule that needs a workspace") {
+  TableRecord r = record(16384);
+  r.ranges = {{1, GpuSchedule{.threads_per_row = 256, .blocks_per_row = 2, .split = Split::workspace,
+                              .staging = Staging::reread, .vector = 8}, 1, 1}};
+  CHECK(contains(error_of(to_json_line(r)), "needs a workspace"));
+}
+
+TEST_CASE("bad lines are skipped with their place, good ones are read") {
+  TuningTable table;
+  table.read_text("made.jsonl", "\n" + to_json_line(record()) + "\nnonsense\n  \r\n" + to_json_line(record(8192)));
+  REQUIRE(table.records().size() == 2);
+  CHECK(table.records()[0].origin == "made.jsonl:2");
+  CHECK(table.records()[1].origin == "made.jsonl:5");
+  REQUIRE(table.warnings().size() == 1);
+  CHECK(table.warnings()[0] == "made.jsonl:3: skipped: tuning record: not JSON");
+}
+
+TEST_CASE("find compares Spec, Fold and device; the later record wins") {
+  TuningTable table;
+  table.add(record(4096, 1));
+  table.add(record(8192, 2));
+  table.add(record(4096, 3));
+  REQUIRE(table.find(spec, fold, device) != nullptr);
+  CHECK(table.find(spec, fold, device)->ranges[0].microseconds == 3);
+  CHECK(table.find(rms_norm({.n = 4096, .eps = 1e-5f}), fold, device) == nullptr);
+  CHECK(table.find(spec, Fold{.leaf = 8, .lanes = 32, .segments = 1}, device) == nullptr);
+  CHECK(table.find(spec, fold, *traits_of_arch("sm_100")) == nullptr);
+
+  DeviceTraits other = device;
+  other.l2_bytes /= 2;  // another driver or partition says so
+  other.shared_per_block -= 1024;
+  CHECK(table.find(spec, fold, other) != nullptr);
+  other.multiprocessors = 114;
+  CHECK(table.find(spec, fold, other) == nullptr);
+  other = device;
+  other.name = "H200";
+  CHECK(table.find(spec, fold, other) == nullptr);
+}
+
+TEST_CASE("written tables hold one record for each key, in order, and read back") {
+  const Folder folder;
+  TuningTable table;
+  table.add(record(8192, 1));
+  table.add(record(4096, 2));
+  table.add(record(8192, 3));
+  table.write(folder.file("t.jsonl"));
+  TuningTable back;
+  back.read(folder.file("t.jsonl"));
+  CHECK(back.warnings().empty());
+  REQUIRE(back.records().size() == 2);
+  CHECK(back.records()[0].spec == record(4096).spec);
+  CHECK(back.records()[1].ranges[0].microseconds == 3);
+  CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);
+
+  back = TuningTable();
+  std::ofstream(folder.file("a.jsonl")) << to_json_line(record(2048)) << "\n";
+  std::ofstream(folder.file("notes.txt")) << "not a table\n";
+  back.read(folder.path.string());
+  REQUIRE(back.records().size() == 3);
+  CHECK(back.records()[0].origin == folder.file("a.jsonl") + ":1");
+}
+
+TEST_CASE("a file that cannot be read or written is an error, and nothing is lost") {
+  const Folder folder;
+  TuningTable table;
+  CHECK_THROWS_AS(table.read(folder.file("missing.jsonl")), UsageError);
+  CHECK_THROWS_AS(table.write(folder.file("no/such/folder.jsonl")), UsageError);
+
+  const std::string path = folder.file("t.jsonl");
+  std::ofstream(path) << "precious notes\n";
+  CHECK_THROWS_AS(add_to_table_file(path, record()), UsageError);
+  std::ifstream file(path);
+  std::string content;
+  std::getline(file, content);
+  CHECK(content == "precious notes");
+}
+
+TEST_CASE("many writers of one table file lose no record") {
+  const Folder folder;
+  const std::string path = folder.file("t.jsonl");
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&, i] {
+      for (int k = 1; k <= 8; ++k) add_to_table_file(path, record(64 * (8 * i + k)));
+    });
+  threads.clear();
+  TuningTable table;
+  table.read(path);
+  CHECK(table.warnings().empty());
+  CHECK(table.records().size() == 64);
+}
+
+TEST_CASE("boundaries lie in the geometric middle, above the smaller count and at most at the larger") {
+  CHECK(boundary_between(1, 2) == 2);
+  CHECK(boundary_between(1, 8) == 3);
+  CHECK(boundary_between(8, 32) == 16);
+  CHECK(boundary_between(1024, 2048) == 1449);
+  CHECK(boundary_between(100, 101) == 101);
+}
