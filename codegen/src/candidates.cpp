@@ -12,12 +12,17 @@ constexpr int long_share = 32;
 /// Longer shares than this leave too few threads per row to be worth trying.
 constexpr int longest_share = 128;
 
-/// The schedule with two register bounds: as many resident blocks as the kernel's registers allow, and about half.
+/// The schedule with two register bounds, as many resident blocks as the kernel's registers allow and about half; rows
+/// that do not stay in registers need no bound.
 void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
                   GpuSchedule schedule) {
   schedule.resident_blocks = 1;
   const PlanResult plan = make_plan(spec, fold, schedule, device);
   if (!plan) return;
+  if (schedule.staging != Staging::registers) {
+    out.push_back(plan.value());
+    return;
+  }
   const int threads = gpu_shape(plan.value()).block_threads;
   const int registers = (estimated_registers(plan.value()) + 7) / 8 * 8;
   const int most = std::clamp(std::min(device.registers_per_multiprocessor / (registers * threads),
@@ -74,7 +79,7 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
   base.dependent_launch = has_dependent_launch(device);
   const std::int64_t row_leaves = leaves(fold, spec.n);
 
-  for (int threads = 4; threads <= 1024; threads *= 2) {
+  for (int threads = std::min(4, fold.lanes); threads <= 1024; threads *= 2) {
     const std::int64_t share = (row_leaves + threads - 1) / threads * fold.leaf;
     if (share > longest_share && threads < 1024) continue;
     if (threads > 32 && threads > 2 * row_leaves) continue;

@@ -49,8 +49,9 @@ std::string broken_rule(const Fold& fold) {
 }
 
 Fold default_fold(const Spec& spec) {
-  // A leaf is one 16-byte access of the first input. A warp reads 32 leaves at once: with as many segments as keep at
-  // least four in five of a warp's lanes busy, every launch shape from one warp to a cluster per row is cheap.
+  // A leaf is one 16-byte access of the first input. A warp reads 32 leaves at once: a segment for each warp's worth
+  // makes every launch shape from one warp to a cluster per row cheap. Rows of more than 8 such segments take fewer,
+  // longer ones where that keeps at least 7 in 10 of a warp's lanes busy.
   Fold fold;
   fold.leaf = static_cast<int>(16 / size_of(spec.inputs.front().dtype));
   const std::int64_t count = leaves(fold, spec.n);
@@ -59,7 +60,7 @@ Fold default_fold(const Spec& spec) {
     return 100 * count / (segments * rounds * 32);
   };
   std::int64_t best = std::min(power_of_two_at_least((count + 31) / 32), default_segment_limit);
-  for (std::int64_t segments = best; segments >= 1 && busy_percent(best) < 80; segments /= 2)
+  for (std::int64_t segments = best; segments >= 8 && busy_percent(best) < 70; segments /= 2)
     if (busy_percent(segments) > busy_percent(best)) best = segments;
   fold.segments = static_cast<int>(best);
   fold.lanes = static_cast<int>(std::min<std::int64_t>(power_of_two_at_least(leaves_per_segment(fold, spec.n)), 32));

@@ -15,12 +15,32 @@
 namespace isofold {
 namespace {
 
-constexpr std::array keywords{
-    "asm",    "auto",   "bool",     "break",  "case",   "char",   "class",   "const",    "constexpr", "continue", "default",
-    "delete", "do",     "double",   "else",   "enum",   "extern", "float",   "for",      "goto",      "if",       "inline",
-    "int",    "long",   "namespace", "new",   "operator", "private", "public", "register", "return",   "short",    "signed",
-    "sizeof", "static", "struct",   "switch", "template", "this", "typedef", "union",    "unsigned",  "using",    "virtual",
-    "void",   "volatile", "while",  "true",   "false",  "tokens", "row",     "column",   "n"};
+// Words of C++ and names that generated code uses itself.
+constexpr std::array<std::string_view, 106> reserved_names{
+    "alignas",  "alignof",   "and",      "asm",      "auto",      "bool",     "break",    "case",     "catch",    "char",
+    "class",    "compl",     "concept",  "const",    "consteval", "constexpr", "constinit", "continue", "co_await",
+    "co_return", "co_yield", "decltype", "default",  "delete",    "do",       "double",   "dynamic_cast", "else",
+    "enum",     "explicit",  "export",   "extern",   "false",     "float",    "for",      "friend",   "goto",     "if",
+    "inline",   "int",       "long",     "mutable",  "namespace", "new",      "noexcept", "not",      "nullptr",  "operator",
+    "or",       "private",   "protected", "public",  "register",  "requires", "return",   "short",    "signed",
+    "sizeof",   "static",    "struct",   "switch",   "template",  "this",     "thread_local", "throw", "true",    "try",
+    "typedef",  "typeid",    "typename", "union",    "unsigned",  "using",    "virtual",  "void",     "volatile",
+    "wchar_t",  "while",     "xor",      "tokens",   "row",       "column",   "n",        "lane",     "warp",     "row_warp",
+    "block",    "element",   "live",     "batch",    "segment",   "distance", "pairs",    "factor",   "staged",
+    "staged_rows", "lane_sum", "lane_sums", "warp_sums", "block_sums", "workspace", "row_in_block", "i", "e", "p", "s"};
+// Generated names are made from a value's name and one of these.
+constexpr std::array<std::string_view, 6> reserved_endings{"_words", "_values", "_value", "_exact", "_row", "_stride"};
+constexpr std::array<std::string_view, 12> vector_types{"char", "uchar", "short", "ushort", "int",   "uint",
+                                                       "long", "ulong", "float", "double", "longlong", "ulonglong"};
+
+bool is_reserved(std::string_view name) {
+  if (std::find(reserved_names.begin(), reserved_names.end(), name) != reserved_names.end()) return true;
+  if (name == "b" || name == "k" || name == "w" || name == "dim3") return true;
+  for (const std::string_view ending : reserved_endings)
+    if (name.ends_with(ending)) return true;
+  const bool numbered = name.back() >= '1' && name.back() <= '4';
+  return numbered && std::find(vector_types.begin(), vector_types.end(), name.substr(0, name.size() - 1)) != vector_types.end();
+}
 
 bool is_name_char(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; }
 
@@ -73,7 +93,7 @@ class Parser {
     const bool operation = std::any_of(op_table.begin(), op_table.end(), [&](const OpInfo& i) { return i.name == name; });
     if (name.empty() || name[0] < 'a' || name[0] > 'z' || name.size() > 32)
       fail(fmt::format("expected {}: a lower-case identifier of at most 32 characters", what));
-    if (operation || parse_dtype(name) || std::find(keywords.begin(), keywords.end(), name) != keywords.end())
+    if (operation || parse_dtype(name) || is_reserved(name))
       fail(fmt::format("'{}' is reserved and cannot be {}", name, what));
     return name;
   }

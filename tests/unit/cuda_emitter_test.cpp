@@ -1,0 +1,89 @@
+#include <doctest/doctest.h>
+
+#include <isofold/codegen/candidates.hpp>
+#include <isofold/codegen/cuda_emitter.hpp>
+#include <isofold/codegen/rms_norm.hpp>
+#include <isofold/error.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+#include "template_text.hpp"
+
+using namespace isofold;
+
+namespace {
+
+std::vector<Plan> some_plans() {
+  std::vector<Plan> out;
+  for (const std::int64_t n : {7, 515, 4096}) {
+    RmsNormOptions options;
+    options.n = n;
+    options.residual = true;
+    const Spec spec = rms_norm(options);
+    for (const char* arch : {"sm_80", "sm_90"})
+      for (const Plan& plan : candidates(spec, default_fold(spec), *traits_of_arch(arch))) out.push_back(plan);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("equal plans give equal texts, other plans other texts") {
+  std::string last;
+  for (const Plan& plan : some_plans()) {
+    const CudaSource source = emit_cuda(plan);
+    CHECK(source.text == emit_cuda(plan).text);
+    CHECK(source.text != last);
+    last = source.text;
+  }
+}
+
+TEST_CASE("generated text is complete and holds just what it uses") {
+  for (const Plan& plan : some_plans()) {
+    const std::string text = emit_cuda(plan).text;
+    CAPTURE(text);
+    CHECK(text.find('@') == std::string::npos);
+    CHECK(text.find("#include") == std::string::npos);
+    CHECK(text.find(isofold::text(plan.gpu())) != std::string::npos);
+    CHECK(text.find(bits_id(plan.spec(), plan.fold())) != std::string::npos);
+    for (const auto& [name, pasted] : emit_cuda(plan).helpers) {
+      const auto first = text.find(pasted);
+      REQUIRE(first != std::string::npos);
+      CHECK(text.find(name + "(", first + pasted.size()) != std::string::npos);  // used after its definition
+    }
+  }
+}
+
+TEST_CASE("markers are checked") {
+  CHECK(fill_template("store_16", {{"suffix", "_x"}, {"qualifier", ".cs"}}).find("store_16_x(") != std::string::npos);
+  CHECK_THROWS_AS(fill_template("store_16", {{"suffix", "_x"}}), InternalError);
+  CHECK_THROWS_AS(fill_template("store_16", {{"suffix", "_x"}, {"qualifier", ""}, {"other", ""}}), InternalError);
+  CHECK_THROWS_AS(fill_template("no_such_template", {}), InternalError);
+}
+
+TEST_CASE("a folder of templates replaces the embedded ones, and its mistakes are the user's") {
+  const Plan plan = some_plans().front();
+  const std::string embedded = emit_cuda(plan).text;
+  const auto folder = std::filesystem::temp_directory_path() / "isofold_template_test";
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(ISOFOLD_TEMPLATE_FOLDER, folder);
+  use_template_folder(folder.string());
+  CHECK(emit_cuda(plan).text == embedded);
+  std::ofstream(folder / "halve.cu.in", std::ios::app) << "// edited\n";
+  std::ofstream(folder / "kernel.cu.in", std::ios::app) << "@mistake@\n";
+  CHECK_THROWS_AS(emit_cuda(plan), UsageError);
+  use_template_folder("");
+  CHECK(emit_cuda(plan).text == embedded);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("the PTX lint finds what would change a bit, and only that") {
+  CHECK(lint_ptx("  add.rn.f32 %f1, %f2, %f3;\n  fma.rn.f32 %f1, %f2, %f3, %f4;\n  mad.lo.s32 %r1, %r2, %r3, %r4;\n").empty());
+  CHECK(lint_ptx("  cvt.rn.bf16x2.f32 %r1, %f1, %f2; // ex2.approx in a comment\n  atom.global.add.u32 %r1, [%rd1], 1;\n").empty());
+  CHECK(lint_ptx("  rcp.rn.f32 %f1, %f2;\n  sqrt.rn.f32 %f1, %f2;\n  div.rn.f32 %f1, %f2, %f3;\n").empty());
+  for (const char* bad : {"ex2.approx.f32 %f1, %f2;", "add.ftz.f32 %f1, %f2, %f3;", "mad.rn.f32 %f1, %f2, %f3, %f4;",
+                          "@%p1 add.f32 %f1, %f2, %f3;", "mul.f32 %f1, %f2, %f3;", "red.global.add.f32 [%rd1], %f1;",
+                          "atom.global.add.f32 %f1, [%rd1], %f1;", "div.full.f32 %f1, %f2, %f3;", "fma.f32 %f1, %f2, %f3, %f4;"})
+    CHECK(lint_ptx(std::string("\t") + bad + "\n").size() == 1);
+}

@@ -1,0 +1,63 @@
+#include <doctest/doctest.h>
+
+#include <isofold/codegen/fold.hpp>
+#include <isofold/codegen/rms_norm.hpp>
+#include <isofold/error.hpp>
+
+using namespace isofold;
+
+namespace {
+
+Spec spec_of(std::int64_t n, DType dtype) {
+  RmsNormOptions options;
+  options.n = n;
+  options.dtype = dtype;
+  return rms_norm(options);
+}
+
+}  // namespace
+
+TEST_CASE("a fold's text parses back") {
+  const Fold fold{.leaf = 4, .lanes = 16, .segments = 2};
+  CHECK(parse_fold(text(fold)) == fold);
+  CHECK_THROWS_AS(parse_fold("leaf=3 lanes=16 segments=2"), UsageError);
+  CHECK_THROWS_AS(parse_fold("leaf=4 lanes=16"), UsageError);
+  CHECK_THROWS_AS(parse_fold("leaf=4 lanes=16 segments=2 more=1"), UsageError);
+  CHECK_THROWS_AS(parse_fold("leaf=4 lanes=16 lanes=16 segments=2"), UsageError);
+  CHECK_THROWS_AS(parse_fold("leaf=4 lanes=0 segments=2"), UsageError);
+}
+
+TEST_CASE("the default fold is frozen by the numerics version") {
+  REQUIRE(numerics_version == 1);
+  const auto folded = [](std::int64_t n, DType dtype) { return text(default_fold(spec_of(n, dtype))); };
+  CHECK(folded(1, DType::bf16) == "leaf=8 lanes=1 segments=1");
+  CHECK(folded(128, DType::f16) == "leaf=8 lanes=16 segments=1");
+  CHECK(folded(4096, DType::bf16) == "leaf=8 lanes=32 segments=16");
+  CHECK(folded(4096, DType::f32) == "leaf=4 lanes=32 segments=32");
+  CHECK(folded(5120, DType::bf16) == "leaf=8 lanes=32 segments=8");
+  CHECK(folded(7168, DType::bf16) == "leaf=8 lanes=32 segments=32");
+  CHECK(folded(8192, DType::bf16) == "leaf=8 lanes=32 segments=32");
+  CHECK(folded(16384, DType::bf16) == "leaf=8 lanes=32 segments=64");
+  CHECK(folded(65536, DType::f32) == "leaf=4 lanes=32 segments=64");
+}
+
+TEST_CASE("every default fold is well formed and covers the row") {
+  for (const DType dtype : {DType::bf16, DType::f32})
+    for (std::int64_t n = 1; n <= max_row_length; n = n < 600 ? n + 1 : n + 997) {
+      const Spec spec = spec_of(n, dtype);
+      const Fold fold = default_fold(spec);
+      CAPTURE(n);
+      REQUIRE(broken_rule(fold).empty());
+      REQUIRE(leaves_per_segment(fold, n) * fold.segments * fold.leaf >= n);
+      REQUIRE((fold.lanes == 1 || leaves_per_segment(fold, n) > fold.lanes / 2));
+    }
+}
+
+TEST_CASE("the bits id follows the spec and the fold") {
+  const Spec spec = spec_of(256, DType::bf16);
+  const Fold fold = default_fold(spec);
+  CHECK(bits_id(spec, fold) == bits_id(spec, fold));
+  CHECK(bits_id(spec, fold).size() == 32);
+  CHECK(bits_id(spec, fold) != bits_id(spec_of(256, DType::f16), fold));
+  CHECK(bits_id(spec, fold) != bits_id(spec, {.leaf = fold.leaf, .lanes = fold.lanes / 2, .segments = fold.segments}));
+}

@@ -1,0 +1,130 @@
+#include <doctest/doctest.h>
+
+#include <isofold/codegen/candidates.hpp>
+#include <isofold/codegen/cost_model.hpp>
+#include <isofold/codegen/plan.hpp>
+#include <isofold/codegen/rms_norm.hpp>
+
+#include <set>
+
+using namespace isofold;
+
+namespace {
+
+Spec spec_of(std::int64_t n, bool residual = false) {
+  RmsNormOptions options;
+  options.n = n;
+  options.residual = residual;
+  return rms_norm(options);
+}
+
+const DeviceTraits h100 = *traits_of_arch("sm_90");
+const DeviceTraits a100 = *traits_of_arch("sm_80");
+
+std::string rule(const Spec& spec, GpuSchedule schedule, const DeviceTraits& device = h100) {
+  return make_plan(spec, default_fold(spec), schedule, device).broken_rule();
+}
+
+}  // namespace
+
+TEST_CASE("schedules and devices have texts that parse back") {
+  GpuSchedule gpu{.threads_per_row = 256, .blocks_per_row = 4, .split = Split::cluster, .staging = Staging::shared,
+                  .vector = 8, .early_weights = false, .streaming = true, .dependent_launch = true, .resident_blocks = 3};
+  CHECK(parse_schedule(text(gpu)) == Schedule(gpu));
+  const CpuSchedule cpu{.width = 16, .streaming = true};
+  CHECK(parse_schedule(text(cpu)) == Schedule(cpu));
+  CHECK(parse_device_traits(text(h100)) == h100);
+  CHECK_THROWS_AS(parse_schedule("gpu threads=256"), UsageError);
+  CHECK_THROWS_AS(parse_schedule("tpu width=8"), UsageError);
+  CHECK_THROWS_AS(parse_schedule("cpu width=8 memory=warm"), UsageError);
+  CHECK_THROWS_AS(parse_device_traits("cuda name=x arch=61"), UsageError);
+  CHECK_FALSE(traits_of_arch("sm_61").has_value());
+  CHECK_FALSE(traits_of_arch("H100").has_value());
+}
+
+TEST_CASE("make_plan names the broken rule") {
+  const Spec spec = spec_of(8192, true);
+  const GpuSchedule good{.threads_per_row = 256, .vector = 8};
+  CHECK(rule(spec, good).empty());
+  const auto broken = [&](auto change, const char* words, const DeviceTraits& device = h100) {
+    GpuSchedule bad = good;
+    change(bad);
+    CAPTURE(words);
+    CHECK(rule(spec, bad, device).find(words) != std::string::npos);
+  };
+  broken([](auto& s) { s.threads_per_row = 96; }, "power of two");
+  broken([](auto& s) { s.threads_per_row = 2048; }, "power of two from 1 to 1024");
+  broken([](auto& s) { s.rows_per_block = 8; }, "threads * rows");
+  broken([](auto& s) { s.threads_per_row = 16; }, "threads * rows = 16");
+  broken([](auto& s) { s.blocks_per_row = 2; }, "split=none");
+  broken([](auto& s) { s.blocks_per_row = 2, s.split = Split::cluster; }, "needs sm_90", a100);
+  broken([](auto& s) { s.dependent_launch = true; }, "needs sm_90", a100);
+  broken([](auto& s) { s.blocks_per_row = 8, s.split = Split::cluster; }, "only 32 segments");
+  broken([](auto& s) { s.blocks_per_row = 2, s.split = Split::workspace; }, "staging=reread");
+  broken([](auto& s) { s.vector = 16; }, "vector=16");
+  broken([](auto& s) { s.threads_per_row = 64; }, "128 elements per thread");
+  broken([](auto& s) { s.staging = Staging::shared, s.early_weights = true; }, "weights=early");
+  broken([](auto& s) { s.resident_blocks = 9; }, "a multiprocessor holds 2048 threads");
+  DeviceTraits old = a100;
+  old.arch = 75;
+  broken([](auto&) {}, "sm_75 is too old", old);
+  CHECK(make_plan(spec, {.leaf = 3}, good, h100).broken_rule().find("leaf=3") != std::string::npos);
+  CHECK(make_plan(spec, default_fold(spec), CpuSchedule{}, h100).broken_rule().find("cpu device") != std::string::npos);
+  CHECK_THROWS_AS(make_plan(spec, {.leaf = 3}, good, h100).value(), UsageError);
+  CHECK(rule(spec_of(515), {.threads_per_row = 32, .vector = 2}).find("must divide") != std::string::npos);
+}
+
+TEST_CASE("the grid covers the rows and refuses to overflow") {
+  const Spec spec = spec_of(4096);
+  const auto plan = make_plan(spec, default_fold(spec), GpuSchedule{.threads_per_row = 64, .rows_per_block = 4, .vector = 8}, h100).value();
+  CHECK(grid_blocks(plan, 1) == 1);
+  CHECK(grid_blocks(plan, 4) == 1);
+  CHECK(grid_blocks(plan, 5) == 2);
+  CHECK(grid_blocks(plan, std::int64_t{0x7fffffff} * 4) == 0x7fffffffu);
+  CHECK_THROWS_AS(grid_blocks(plan, std::int64_t{0x7fffffff} * 4 + 1), UsageError);
+  CHECK_THROWS_AS(grid_blocks(plan, 0), UsageError);
+  CHECK_THROWS_AS(grid_blocks(plan, -1), UsageError);
+}
+
+TEST_CASE("candidates are legal, distinct, in a stable order, and there are some for every row length") {
+  for (const std::int64_t n : {1, 2, 7, 8, 31, 64, 100, 255, 256, 257, 515, 1000, 4096, 5120, 8192, 16384, 32768, 65536}) {
+    for (const DeviceTraits& device : {a100, h100, *traits_of_arch("sm_100")}) {
+      const Spec spec = spec_of(n, n % 2 == 0);
+      CAPTURE(n);
+      CAPTURE(device.arch);
+      for (const int limit : {1, 2, 8}) {
+        const auto plans = candidates(spec, default_fold(spec), device, limit);
+        REQUIRE_FALSE(plans.empty());
+        CHECK(plans.size() <= 100);
+        CHECK(plans == candidates(spec, default_fold(spec), device, limit));
+        std::set<std::string> texts;
+        for (const Plan& plan : plans) {
+          texts.insert(text(plan));
+          CHECK(plan.gpu().vector <= limit);
+        }
+        CHECK(texts.size() == plans.size());
+      }
+    }
+  }
+}
+
+TEST_CASE("the access width follows from the row length and the alignment") {
+  const Spec spec = spec_of(4096);
+  const Fold fold = default_fold(spec);
+  CHECK(max_vector(spec, fold, 8) == 8);
+  CHECK(max_vector(spec, fold, 4) == 4);
+  CHECK(max_vector(spec, fold, 3) == 1);
+  CHECK(max_vector(spec_of(515), fold, 8) == 1);
+  CHECK(max_vector(spec_of(516), fold, 8) == 4);
+}
+
+TEST_CASE("the cost model orders all candidates and prefers more threads for one row than for many") {
+  const Spec spec = spec_of(8192, true);
+  const auto plans = candidates(spec, default_fold(spec), h100);
+  const auto few = by_cost(plans, 1);
+  const auto many = by_cost(plans, 16384);
+  CHECK(std::set<std::size_t>(few.begin(), few.end()).size() == plans.size());
+  const auto team = [&](std::size_t i) { return plans[i].gpu().threads_per_row * plans[i].gpu().blocks_per_row; };
+  CHECK(team(few.front()) >= team(many.front()));
+  CHECK(bytes_moved(spec, 10) == 8192 * 2 * (4 * 10 + 1));
+}

@@ -1,0 +1,137 @@
+#include <doctest/doctest.h>
+
+#include <isofold/codegen/rms_norm.hpp>
+#include <isofold/codegen/spec.hpp>
+#include <isofold/error.hpp>
+
+#include <limits>
+#include <string>
+
+using namespace isofold;
+
+namespace {
+
+const std::string sound =
+    "rms_norm N=8 (x: bf16[row], weight: f32[column]) { total = sum(mul(x, x)); r = div(1, sqrt(add(div(total, N), 1e-06))); "
+    "y: bf16 = mul(mul(x, r), weight) }";
+
+/// The message with which `text` is refused; empty when it is taken.
+std::string refusal(const std::string& text) {
+  try {
+    parse_spec(text);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+std::string with(std::string text, const std::string& part, const std::string& replacement) {
+  const auto at = text.find(part);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, part.size(), replacement);
+}
+
+}  // namespace
+
+TEST_CASE("a spec's text parses back to the same spec") {
+  const Spec spec = parse_spec(sound);
+  CHECK(parse_spec(text(spec)) == spec);
+  CHECK(text(parse_spec(text(spec))) == text(spec));
+  CHECK(spec.n == 8);
+  CHECK(spec.inputs.size() == 2);
+  CHECK(spec.inputs[1].extent == Extent::column);
+  CHECK(spec.outputs.size() == 1);
+}
+
+TEST_CASE("spacing does not matter, everything else does") {
+  CHECK(parse_spec("rms_norm  N = 8(x:bf16[row],weight:f32[column]){total=sum(mul(x,x));r=div(1,sqrt(add(div(total,N),1e-06)));"
+                   "y:bf16=mul(mul(x,r),weight)}") == parse_spec(sound));
+  CHECK_FALSE(parse_spec(with(sound, "1e-06", "1e-05")) == parse_spec(sound));
+  CHECK_FALSE(parse_spec(with(sound, "y: bf16", "y: f16")) == parse_spec(sound));
+}
+
+TEST_CASE("levels say what a value depends on") {
+  const Spec spec = parse_spec(sound);
+  const auto level = levels(spec);
+  for (std::size_t i = 0; i < spec.nodes.size(); ++i) {
+    CAPTURE(i);
+    if (spec.nodes[i].name == "total" || spec.nodes[i].name == "r") CHECK(level[i] == Level::row);
+    if (spec.nodes[i].name == "x") CHECK(level[i] == Level::element);
+    if (spec.nodes[i].name == "weight") CHECK(level[i] == Level::column);
+  }
+  CHECK(level[static_cast<std::size_t>(spec.outputs[0].value)] == Level::element);
+  const auto before = before_sum(spec);
+  CHECK_FALSE(before[static_cast<std::size_t>(sum_node(spec))]);
+  CHECK_FALSE(before[static_cast<std::size_t>(spec.outputs[0].value)]);
+}
+
+TEST_CASE("texts that are not specs are refused with the place and what is allowed") {
+  CHECK(refusal(with(sound, "N=8", "N=0")).find("allowed is 1 to 65536") != std::string::npos);
+  CHECK(refusal(with(sound, "N=8", "N=-1")).find("allowed is 1 to 65536") != std::string::npos);
+  CHECK(refusal(with(sound, "N=8", "N=99999999999999999999")).find("whole number") != std::string::npos);
+  CHECK(refusal(with(sound, "x: bf16", "x: f8")).find("unknown dtype 'f8'") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(x, r)", "mul(x, q)")).find("'q' is not defined") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(x, r)", "pow(x, r)")).find("'pow' is not defined") != std::string::npos);
+  CHECK(refusal(with(sound, "total =", "X =")).find("identifier") != std::string::npos);
+  CHECK(refusal(with(sound, "1e-06", "nan")).find("not defined") != std::string::npos);
+  CHECK(refusal(with(sound, "1e-06", "1e999")).find("finite binary32") != std::string::npos);
+  CHECK(refusal(with(sound, "r = div", "total = div")).find("defined twice") != std::string::npos);
+  CHECK(refusal(with(sound, "weight)", "weight) junk")).size() > 0);
+  CHECK(refusal(sound + " more").find("end of the text") != std::string::npos);
+  CHECK(refusal(with(sound, "sum(mul(x, x))", "mul(x, x)")).find("exactly one sum") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "r")).find("does not vary along the row") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "mul(x, r)")).find("is not used") != std::string::npos);
+  CHECK(refusal("").size() > 0);
+  CHECK(refusal(std::string(10000, 'a')).find("at most 8192 characters") != std::string::npos);
+  std::string deep = "x";
+  for (int i = 0; i < 100; ++i) deep = "sqrt(" + deep + ")";
+  CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "mul(mul(" + deep + ", r), weight)")).find("deep") != std::string::npos);
+}
+
+TEST_CASE("names that generated code or C++ uses are reserved") {
+  for (const std::string name : {"class", "lane", "row", "tokens", "warp_sums", "x_words", "y_stride", "float4", "sqrt", "bf16", "i"}) {
+    CAPTURE(name);
+    std::string renamed = sound;
+    for (auto at = renamed.find("total"); at != std::string::npos; at = renamed.find("total", at + name.size()))
+      renamed.replace(at, 5, name);
+    CHECK(refusal(renamed).size() > 0);
+  }
+  CHECK(refusal(with(sound, "rms_norm", "rms\"; #include")).size() > 0);
+}
+
+TEST_CASE("every variant of RMSNorm is a spec of its own") {
+  std::vector<std::string> seen;
+  for (const bool residual : {false, true})
+    for (const bool weight : {false, true})
+      for (const WeightMode mode : {WeightMode::f32, WeightMode::after_cast})
+        for (const bool offset : {false, true})
+          for (const ResidualMode sum : {ResidualMode::f32_sum, ResidualMode::rounded_sum}) {
+            if ((!weight && (mode == WeightMode::after_cast || offset)) || (!residual && sum == ResidualMode::rounded_sum)) continue;
+            RmsNormOptions options;
+            options.n = 128;
+            options.residual = residual;
+            options.weight = weight;
+            options.weight_mode = mode;
+            options.weight_offset_one = offset;
+            options.residual_mode = sum;
+            const Spec spec = rms_norm(options);
+            CHECK(parse_spec(text(spec)) == spec);
+            CHECK(spec.op == (residual ? "add_rms_norm" : "rms_norm"));
+            for (const std::string& other : seen) CHECK(text(spec) != other);
+            seen.push_back(text(spec));
+          }
+  CHECK(seen.size() == 15);
+}
+
+TEST_CASE("RMSNorm refuses lengths and eps out of range") {
+  RmsNormOptions options;
+  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{-5}, std::int64_t{65537}, std::int64_t{1} << 40}) {
+    options.n = n;
+    CHECK_THROWS_AS(rms_norm(options), UsageError);
+  }
+  options.n = 16;
+  options.eps = -1;
+  CHECK_THROWS_AS(rms_norm(options), UsageError);
+  options.eps = std::numeric_limits<float>::infinity();
+  CHECK_THROWS_AS(rms_norm(options), UsageError);
+}
