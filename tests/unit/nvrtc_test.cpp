@@ -6,9 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
-#include <regex>
-#include <set>
+#include <optional>
+#include <sstream>
 #include <thread>
+#include <vector>
 
 #include "cubin_usage.hpp"
 #include "settings.hpp"
@@ -56,20 +57,31 @@ extern "C" __global__ void __launch_bounds__(1024, 2) spilling(const float* a, f
 extern "C" __global__ void plain(const float* a, float* b) { b[threadIdx.x] = a[threadIdx.x] * 3.0f + 1.0f; }
 )";
 
+/// The number right before `words` in `line`; nothing when they do not occur.
+std::optional<int> number_before(const std::string& line, const std::string& words) {
+  const std::size_t end = line.find(words);
+  if (end == std::string::npos) return std::nullopt;
+  const std::size_t start = line.find_last_not_of("0123456789", end - 1) + 1;
+  return std::stoi(line.substr(start, end - start));
+}
+
 /// What ptxas printed, in the form that is read from the cubin.
 std::map<std::string, ResourceUsage> printed_usage(const std::string& text) {
+  const std::string entry = "Compiling entry function '";
   std::map<std::string, ResourceUsage> usages;
-  const std::regex entry("Compiling entry function '(\\w+)'"), stack("(\\d+) bytes stack frame"),
-      registers("Used (\\d+) registers"), shared("(\\d+) bytes smem");
-  std::string name;
+  ResourceUsage* usage = nullptr;
   std::string line;
   for (std::istringstream lines(text); std::getline(lines, line);) {
-    std::smatch match;
-    if (std::regex_search(line, match, entry)) usages[name = match[1]].kernel = name;
-    if (name.empty()) continue;
-    if (std::regex_search(line, match, stack)) usages[name].stack_bytes = std::stoi(match[1]);
-    if (std::regex_search(line, match, registers)) usages[name].registers = std::stoi(match[1]);
-    if (std::regex_search(line, match, shared)) usages[name].static_shared_bytes = std::stoi(match[1]);
+    if (const std::size_t start = line.find(entry); start != std::string::npos) {
+      const std::string name =
+          line.substr(start + entry.size(), line.find('\'', start + entry.size()) - start - entry.size());
+      usage = &usages[name];
+      usage->kernel = name;
+    }
+    if (usage == nullptr) continue;
+    usage->stack_bytes = number_before(line, " bytes stack frame").value_or(usage->stack_bytes);
+    usage->registers = number_before(line, " registers").value_or(usage->registers);
+    usage->static_shared_bytes = number_before(line, " bytes smem").value_or(usage->static_shared_bytes);
   }
   return usages;
 }
