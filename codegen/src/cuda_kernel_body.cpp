@@ -45,8 +45,6 @@ void CudaKernelWriter::write_position(KernelPart part) {
   if (several_blocks) {
     code_.line("const int block = blockIdx.x % BLOCKS_PER_ROW;");
     code_.line("const int row_warp = block{};", shape_.warps_per_row > 1 ? " * WARPS_PER_ROW + warp" : "");
-  } else if (shape_.warps_per_row > 1) {
-    code_.line("const int row_warp = warp;");
   }
   if (schedule_.rows_per_block > 1 && exchanged_ > 1)
     code_.line("const int row_in_block = threadIdx.x / THREADS_PER_ROW;");
@@ -127,7 +125,10 @@ void CudaKernelWriter::write_reduction_pass(KernelPart) {
     code_.blank();
   }
   code_.comment("Leaf level: every leaf is a chain, first element first, that continues its lane's chain.");
-  open_leaves();
+  const bool stores = keep && std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& output) {
+                        return before_[static_cast<std::size_t>(output.value)];
+                      });
+  open_leaves(stores);
   if (keep) write_carried();
   write_chain();
   if (keep) write_outputs_of_leaf(false);

@@ -27,6 +27,8 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
   chains_ = shape_.segments_per_warp * shape_.lanes_per_thread;
   segment_mask_ = segment_leaves % fold_.lanes != 0;
   row_mask_ = segment_leaves * fold_.segments != leaves(fold_, spec_.n);
+  if (schedule_.blocks_per_row > 1) row_warp_ = "row_warp";
+  else if (shape_.warps_per_row > 1) row_warp_ = "warp";
   tail_mask_ = spec_.n % fold_.leaf != 0;
   token_mask_ = schedule_.rows_per_block > 1;
   exchanged_ = shape_.warps_per_row * (schedule_.split == Split::cluster ? schedule_.blocks_per_row : 1);
@@ -108,15 +110,15 @@ std::string CudaKernelWriter::leaf_position() const {
   code.line("__device__ __forceinline__ int leaf_in_segment(int lane, int{}) {{ return {}; }}", one_leaf ? " /* i */" : " i", leaf);
   code.blank();
   std::string segment;
-  const bool shared_row = shape_.warps_per_row * schedule_.blocks_per_row > 1;
+  const bool shared_row = !row_warp_.empty();
   if (shape_.segments_per_warp > 1)
     segment = per_segment == 1 ? "i"
               : !several_lanes ? "i / ROUNDS"
               : shape_.rounds == 1 ? "i / LANES_PER_THREAD" : "i / (ROUNDS * LANES_PER_THREAD)";
   if (shared_row)
-    segment = shape_.segments_per_warp > 1 ? "row_warp * SEGMENTS_PER_WARP + " + segment : "row_warp";
+    segment = shape_.segments_per_warp > 1 ? row_warp_ + " * SEGMENTS_PER_WARP + " + segment : row_warp_;
   code.comment("The row's element at which that leaf begins.");
-  code.open("__device__ __forceinline__ int first_element({}int lane, int i) {{", shared_row ? "int row_warp, " : "");
+  code.open("__device__ __forceinline__ int first_element({}int lane, int i) {{", shared_row ? "int " + row_warp_ + ", " : "");
   if (segment.empty()) code.line("return leaf_in_segment(lane, i) * LEAF;");
   else {
     code.line("const int segment = {};", segment);
@@ -134,17 +136,14 @@ std::string CudaKernelWriter::parameters() const {
                                            : fmt::format("[{}] {}", spec_.n, name_of(tensor.dtype)));
   for (const Output& output : spec_.outputs)
     code.line("{}* {},  // [tokens, {}] {}", pointer_type(output.dtype), output.name, spec_.n, name_of(output.dtype));
-  std::string strides;
   for (const Tensor& tensor : spec_.inputs)
-    if (tensor.extent == Extent::row) strides += fmt::format("long long {}_stride, ", tensor.name);
-  for (const Output& output : spec_.outputs) strides += fmt::format("long long {}_stride, ", output.name);
-  strides.pop_back();
-  code.line("{}  // from row to row, in elements", strides);
+    if (tensor.extent == Extent::row) code.line("long long {}_stride,  // elements from row to row", tensor.name);
+  for (const Output& output : spec_.outputs) code.line("long long {}_stride,", output.name);
   code.line("long long tokens{}", schedule_.split == Split::workspace ? ", float* workspace" : "");
   return code.text();
 }
 
-void CudaKernelWriter::open_leaves() {
+void CudaKernelWriter::open_leaves(bool uses_element) {
   if (batch_ == shape_.leaves_per_thread) {
     if (batch_ > 1) code_.unrolled("i", "LEAVES_PER_THREAD");
     else code_.open("{{");
@@ -152,16 +151,16 @@ void CudaKernelWriter::open_leaves() {
     if (batch_ > 1) code_.unrolled("b", "BATCH");
     else code_.open("{{");
   }
-  begin_leaf();
+  begin_leaf(uses_element);
 }
 
-void CudaKernelWriter::begin_leaf() {
+void CudaKernelWriter::begin_leaf(bool uses_element) {
   const bool batches = batch_ != shape_.leaves_per_thread;
   if (batches) code_.line("const int i = batch{};", batch_ > 1 ? " + b" : "");
-  const bool shared_row = shape_.warps_per_row * schedule_.blocks_per_row > 1;
   const char* index = !batches && batch_ == 1 ? "0" : "i";
-  code_.line("const int element = first_element({}lane, {});", shared_row ? "row_warp, " : "", index);
-  if (!masked() && !token_mask_) return;
+  if (uses_element || row_mask_ || tail_mask_)
+    code_.line("const int element = first_element({}lane, {});", row_warp_.empty() ? "" : row_warp_ + ", ", index);
+  if (!masked() && !(token_mask_ && uses_element)) return;
   std::string live;
   const auto also = [&](const std::string& condition) { live += (live.empty() ? "" : " && ") + condition; };
   if (token_mask_) also("row < tokens");
@@ -171,6 +170,7 @@ void CudaKernelWriter::begin_leaf() {
 }
 
 void CudaKernelWriter::write_load(const std::vector<int>& tensors) {
+  if (tensors.empty()) return;
   const bool guard = masked() || token_mask_;
   if (guard) code_.open("if (live) {{");
   for (int tensor : tensors) {
@@ -314,8 +314,9 @@ void CudaKernelWriter::write_chain() {
     std::string factor = expression_.print(summand.a);
     if (summand.a == summand.b && factor.find('(') != std::string::npos) {
       const Node& node = spec_.nodes[static_cast<std::size_t>(summand.a)];
-      code_.line("const float {} = {};", node.op == Op::input ? node.name + "_value" : "factor", factor);
-      factor = node.op == Op::input ? node.name + "_value" : "factor";
+      const std::string name = node.op == Op::input ? node.name + "_value" : node.name.empty() ? "factor" : node.name;
+      code_.line("const float {} = {};", name, factor);
+      factor = name;
     }
     code_.line("{0} = __fmaf_rn({1}, {2}, {0});", chain, factor,
                summand.a == summand.b ? factor : expression_.print(summand.b));

@@ -42,8 +42,8 @@ class CudaKernelWriter {
   // One leaf.
   void open_batches();
   void close_batches();
-  void open_leaves();
-  void begin_leaf();
+  void open_leaves(bool uses_element = true);
+  void begin_leaf(bool uses_element);
   void write_load(const std::vector<int>& tensors);
   void write_carried();
   void write_chain();
@@ -83,6 +83,7 @@ class CudaKernelWriter {
   std::vector<Level> level_;
   std::vector<bool> before_;
   int sum_ = -1;
+  std::string row_warp_;       // variable that numbers the warps of a row; empty when one warp has all of it
   int chains_ = 1;             // lane sums of a thread
   int batch_ = 1;              // leaves loaded together
   int exchanged_ = 1;          // warp sums that meet in shared memory

@@ -123,7 +123,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const unsigned short* weight,  // [16384] bf16
     unsigned short* y,  // [tokens, 16384] bf16
     unsigned short* residual_out,  // [tokens, 16384] bf16
-    long long x_stride, long long residual_stride, long long y_stride, long long residual_out_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long residual_stride,  // elements from row to row
+    long long y_stride,
+    long long residual_out_stride,
     long long tokens
 ) {
   __shared__ __align__(16) float warp_sums[BLOCKS_PER_ROW * WARPS_PER_ROW];

@@ -93,8 +93,8 @@ __device__ __forceinline__ float adjacent_pairs(float (&value)[COUNT]) {
 __device__ __forceinline__ int leaf_in_segment(int lane, int /* i */) { return lane; }
 
 // The row's element at which that leaf begins.
-__device__ __forceinline__ int first_element(int row_warp, int lane, int i) {
-  const int segment = row_warp * SEGMENTS_PER_WARP + i;
+__device__ __forceinline__ int first_element(int warp, int lane, int i) {
+  const int segment = warp * SEGMENTS_PER_WARP + i;
   return (segment * SEGMENT_LEAVES + leaf_in_segment(lane, i)) * LEAF;
 }
 
@@ -104,13 +104,15 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const unsigned short* weight,  // [515] bf16
     unsigned short* y,  // [tokens, 515] bf16
     unsigned short* residual_out,  // [tokens, 515] bf16
-    long long x_stride, long long residual_stride, long long y_stride, long long residual_out_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long residual_stride,  // elements from row to row
+    long long y_stride,
+    long long residual_out_stride,
     long long tokens
 ) {
   __shared__ __align__(16) float warp_sums[ROWS_PER_BLOCK][WARPS_PER_ROW];
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;
   const int warp = threadIdx.x / 32 % WARPS_PER_ROW;
-  const int row_warp = warp;
   const int row_in_block = threadIdx.x / THREADS_PER_ROW;
   const long long row = (long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW;
   const unsigned short* const x_row = x + row * x_stride;
@@ -130,7 +132,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   float h[LEAVES_PER_THREAD][LEAF];
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(row_warp, lane, i);
+    const int element = first_element(warp, lane, i);
     const bool live = row < tokens && leaf_in_segment(lane, i) < SEGMENT_LEAVES && element < ROW_LENGTH;
     if (live) {
 #pragma unroll
@@ -142,14 +144,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
         if (element + p < ROW_LENGTH) load_2(residual_words[i], p, residual_row + element + p);
       }
     }
-    if (live) {
-    }
   }
 
   // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(row_warp, lane, i);
+    const int element = first_element(warp, lane, i);
     const bool live = row < tokens && leaf_in_segment(lane, i) < SEGMENT_LEAVES && element < ROW_LENGTH;
 #pragma unroll
     for (int e = 0; e < LEAF; ++e) {
@@ -198,10 +198,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   unsigned weight_words[LEAVES_PER_THREAD][4] = {};
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(row_warp, lane, i);
+    const int element = first_element(warp, lane, i);
     const bool live = row < tokens && leaf_in_segment(lane, i) < SEGMENT_LEAVES && element < ROW_LENGTH;
-    if (live) {
-    }
     if (live) {
 #pragma unroll
       for (int p = 0; p < 8; ++p) {
@@ -211,7 +209,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   }
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(row_warp, lane, i);
+    const int element = first_element(warp, lane, i);
     const bool live = row < tokens && leaf_in_segment(lane, i) < SEGMENT_LEAVES && element < ROW_LENGTH;
     float y_values[LEAF];
 #pragma unroll

@@ -102,8 +102,8 @@ __device__ __forceinline__ float adjacent_pairs(float (&value)[COUNT]) {
 __device__ __forceinline__ int leaf_in_segment(int lane, int /* i */) { return lane; }
 
 // The row's element at which that leaf begins.
-__device__ __forceinline__ int first_element(int row_warp, int lane, int i) {
-  const int segment = row_warp * SEGMENTS_PER_WARP + i;
+__device__ __forceinline__ int first_element(int warp, int lane, int i) {
+  const int segment = warp * SEGMENTS_PER_WARP + i;
   return (segment * SEGMENT_LEAVES + leaf_in_segment(lane, i)) * LEAF;
 }
 
@@ -113,13 +113,15 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const unsigned short* weight,  // [8192] bf16
     unsigned short* y,  // [tokens, 8192] bf16
     unsigned short* residual_out,  // [tokens, 8192] bf16
-    long long x_stride, long long residual_stride, long long y_stride, long long residual_out_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long residual_stride,  // elements from row to row
+    long long y_stride,
+    long long residual_out_stride,
     long long tokens
 ) {
   __shared__ __align__(16) float warp_sums[WARPS_PER_ROW];
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;
   const int warp = threadIdx.x / 32;
-  const int row_warp = warp;
   wait_for_previous_kernel();
   const long long row = blockIdx.x;
   const unsigned short* const x_row = x + row * x_stride;
@@ -139,14 +141,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   float h[LEAVES_PER_THREAD][LEAF];
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(row_warp, lane, i);
+    const int element = first_element(warp, lane, i);
     load_16_streaming(x_words[i], x_row + element);
     load_16_streaming(residual_words[i], residual_row + element);
   }
   unsigned weight_words[LEAVES_PER_THREAD][4];
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(row_warp, lane, i);
+    const int element = first_element(warp, lane, i);
     load_16_constant(weight_words[i], weight + element);
   }
   let_next_kernel_start();
@@ -154,7 +156,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(row_warp, lane, i);
+    const int element = first_element(warp, lane, i);
 #pragma unroll
     for (int e = 0; e < LEAF; ++e) {
       h[i][e] = __fadd_rn(widen_bf16(x_words[i], e), widen_bf16(residual_words[i], e));
@@ -195,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   unsigned short* const y_row = y + row * y_stride;
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(row_warp, lane, i);
+    const int element = first_element(warp, lane, i);
     float y_values[LEAF];
 #pragma unroll
     for (int e = 0; e < LEAF; ++e) {

@@ -90,8 +90,8 @@ __device__ __forceinline__ float adjacent_pairs(float (&value)[COUNT]) {
 __device__ __forceinline__ int leaf_in_segment(int lane, int i) { return i % ROUNDS * LANES + lane; }
 
 // The row's element at which that leaf begins.
-__device__ __forceinline__ int first_element(int row_warp, int lane, int i) {
-  const int segment = row_warp * SEGMENTS_PER_WARP + i / ROUNDS;
+__device__ __forceinline__ int first_element(int warp, int lane, int i) {
+  const int segment = warp * SEGMENTS_PER_WARP + i / ROUNDS;
   return (segment * SEGMENT_LEAVES + leaf_in_segment(lane, i)) * LEAF;
 }
 
@@ -101,13 +101,15 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const float* weight,  // [16384] f32
     float* y,  // [tokens, 16384] f32
     float* residual_out,  // [tokens, 16384] f32
-    long long x_stride, long long residual_stride, long long y_stride, long long residual_out_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long residual_stride,  // elements from row to row
+    long long y_stride,
+    long long residual_out_stride,
     long long tokens
 ) {
   __shared__ __align__(16) float warp_sums[WARPS_PER_ROW];
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;
   const int warp = threadIdx.x / 32;
-  const int row_warp = warp;
   const long long row = blockIdx.x;
   const float* const x_row = x + row * x_stride;
   const float* const residual_row = residual + row * residual_stride;
@@ -125,14 +127,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     unsigned residual_words[LEAVES_PER_THREAD][4];
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
+      const int element = first_element(warp, lane, i);
       load_16_streaming(x_words[i], x_row + element);
       load_16_streaming(residual_words[i], residual_row + element);
     }
     // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
         const float h = __fadd_rn(widen_f32(x_words[i], e), widen_f32(residual_words[i], e));
@@ -175,14 +176,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     unsigned weight_words[LEAVES_PER_THREAD][4];
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
+      const int element = first_element(warp, lane, i);
       load_16_streaming(x_words[i], x_row + element);
       load_16_streaming(residual_words[i], residual_row + element);
       load_16_constant(weight_words[i], weight + element);
     }
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
+      const int element = first_element(warp, lane, i);
       float residual_out_values[LEAF];
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {

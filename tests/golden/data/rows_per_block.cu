@@ -85,7 +85,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const unsigned short* x,  // [tokens, 256] f16
     const unsigned short* weight,  // [256] f16
     unsigned short* y,  // [tokens, 256] f16
-    long long x_stride, long long y_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long y_stride,
     long long tokens
 ) {
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;
@@ -103,14 +104,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     if (live) {
       load_16_streaming(x_words, x_row + element);
     }
-    if (live) {
-    }
   }
 
   // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
   {
-    const int element = first_element(lane, 0);
-    const bool live = row < tokens;
 #pragma unroll
     for (int e = 0; e < LEAF; ++e) {
       const float x_value = widen_f16(x_words, e);
@@ -133,8 +130,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   {
     const int element = first_element(lane, 0);
     const bool live = row < tokens;
-    if (live) {
-    }
     if (live) {
       load_16_constant(weight_words, weight + element);
     }

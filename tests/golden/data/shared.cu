@@ -109,8 +109,8 @@ __device__ __forceinline__ float adjacent_pairs(float (&value)[COUNT]) {
 __device__ __forceinline__ int leaf_in_segment(int lane, int /* i */) { return lane; }
 
 // The row's element at which that leaf begins.
-__device__ __forceinline__ int first_element(int row_warp, int lane, int i) {
-  const int segment = row_warp * SEGMENTS_PER_WARP + i;
+__device__ __forceinline__ int first_element(int warp, int lane, int i) {
+  const int segment = warp * SEGMENTS_PER_WARP + i;
   return (segment * SEGMENT_LEAVES + leaf_in_segment(lane, i)) * LEAF;
 }
 
@@ -120,7 +120,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const unsigned short* weight,  // [16384] bf16
     unsigned short* y,  // [tokens, 16384] bf16
     unsigned short* residual_out,  // [tokens, 16384] bf16
-    long long x_stride, long long residual_stride, long long y_stride, long long residual_out_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long residual_stride,  // elements from row to row
+    long long y_stride,
+    long long residual_out_stride,
     long long tokens
 ) {
   __shared__ __align__(16) float warp_sums[WARPS_PER_ROW];
@@ -129,7 +132,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   unsigned* const staged = staged_rows + threadIdx.x;
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;
   const int warp = threadIdx.x / 32;
-  const int row_warp = warp;
   wait_for_previous_kernel();
   const long long row = blockIdx.x;
   const unsigned short* const x_row = x + row * x_stride;
@@ -150,14 +152,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     unsigned h_words[LEAVES_PER_THREAD][4];
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
+      const int element = first_element(warp, lane, i);
       load_16_streaming(x_words[i], x_row + element);
       load_16_streaming(residual_words[i], residual_row + element);
     }
     // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
+      const int element = first_element(warp, lane, i);
       float h_exact[LEAF];
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
@@ -169,8 +171,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
       }
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
-        const float factor = widen_bf16(h_words[i], e);
-        lane_sums[i] = __fmaf_rn(factor, factor, lane_sums[i]);
+        const float h = widen_bf16(h_words[i], e);
+        lane_sums[i] = __fmaf_rn(h, h, lane_sums[i]);
       }
       store_16_streaming(residual_out_row + element, h_words[i]);
 #pragma unroll
@@ -215,13 +217,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     unsigned weight_words[LEAVES_PER_THREAD][4];
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
+      const int element = first_element(warp, lane, i);
       load_16_constant(weight_words[i], weight + element);
     }
     unsigned h_words[LEAVES_PER_THREAD][4];
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
+      const int element = first_element(warp, lane, i);
 #pragma unroll
       for (int w = 0; w < 4; ++w) {
         h_words[i][w] = staged[(i * STAGED_WORDS + w) * BLOCK_THREADS];

@@ -78,7 +78,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const float* x,  // [tokens, 64] f32
     const float* weight,  // [64] f32
     float* y,  // [tokens, 64] f32
-    long long x_stride, long long y_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long y_stride,
     long long tokens
 ) {
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;
@@ -101,15 +102,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     if (live) {
       load_16(x_words[i], x_row + element);
     }
-    if (live) {
-    }
   }
 
   // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
 #pragma unroll
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-    const int element = first_element(lane, i);
-    const bool live = row < tokens;
 #pragma unroll
     for (int e = 0; e < LEAF; ++e) {
       const float x_value = widen_f32(x_words[i], e);
@@ -139,8 +136,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
     const int element = first_element(lane, i);
     const bool live = row < tokens;
-    if (live) {
-    }
     if (live) {
       load_16_constant(weight_words[i], weight + element);
     }

@@ -105,7 +105,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const unsigned short* weight,  // [16384] bf16
     unsigned short* y,  // [tokens, 16384] bf16
     unsigned short* residual_out,  // [tokens, 16384] bf16
-    long long x_stride, long long residual_stride, long long y_stride, long long residual_out_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long residual_stride,  // elements from row to row
+    long long y_stride,
+    long long residual_out_stride,
     long long tokens, float* workspace
 ) {
   __shared__ __align__(16) float warp_sums[WARPS_PER_ROW];
@@ -137,7 +140,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
 #pragma unroll
     for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
-      const int element = first_element(row_warp, lane, i);
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
         const float h = __fadd_rn(widen_bf16(x_words[i], e), widen_bf16(residual_words[i], e));
@@ -173,7 +175,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const unsigned short* weight,  // [16384] bf16
     unsigned short* y,  // [tokens, 16384] bf16
     unsigned short* residual_out,  // [tokens, 16384] bf16
-    long long x_stride, long long residual_stride, long long y_stride, long long residual_out_stride,  // from row to row, in elements
+    long long x_stride,  // elements from row to row
+    long long residual_stride,  // elements from row to row
+    long long y_stride,
+    long long residual_out_stride,
     long long tokens, float* workspace
 ) {
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;
