@@ -37,10 +37,9 @@ std::string read(const std::filesystem::path& path) {
 }
 
 std::string compiler_flags() {
-  // Unused constants and functions are errors: a generated kernel holds only what it needs.
+  // Not optimised: compiling takes far longer than running.
   std::string flags =
-      "-std=c++20 -O1 -fPIC -shared -ffp-contract=off -fno-math-errno -Wall -Wno-unknown-pragmas "
-      "-Werror=unused-function -Werror=unused-variable -Werror=unused-const-variable";
+      "-std=c++20 -O0 -fPIC -shared -ffp-contract=off -Wall -Wunused-const-variable -Wno-unknown-pragmas";
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("fma")) flags += " -mfma";
 #endif
@@ -61,6 +60,7 @@ Batch::Batch(const std::vector<CudaSource>& sources) {
   if (std::system(command.c_str()) != 0)
     throw std::runtime_error(
         fmt::format("the host compiler refused generated text:\n{}\n{}", command, read(log)));
+  warnings_ = read(log);
   library_ = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library_) throw std::runtime_error(fmt::format("a batch cannot be loaded: {}", dlerror()));
 }

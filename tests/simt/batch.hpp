@@ -22,12 +22,17 @@ class Batch {
   Batch& operator=(const Batch&) = delete;
   ~Batch();
 
+  /// What the compiler warned of: a generated kernel holds no variable, constant or helper that it does not
+  /// use.
+  const std::string& warnings() const { return warnings_; }
+
   /// Runs entry `entry` of source `source`; the rest of `launch` is the caller's. Empty, or the first fault.
   std::string run(std::size_t source, std::size_t entry, Launch launch, void** arguments, const Order& order,
                   std::span<const GlobalRange> memory);
 
  private:
   std::filesystem::path folder_;
+  std::string warnings_;
   void* library_ = nullptr;
   Scheduler scheduler_;
 };

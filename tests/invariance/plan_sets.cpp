@@ -1,0 +1,160 @@
+#include "invariance/plan_sets.hpp"
+
+#include <isofold/codegen/candidates.hpp>
+#include <isofold/codegen/cuda_emitter.hpp>
+#include <isofold/codegen/rms_norm.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
+#include <numeric>
+#include <regex>
+#include <set>
+
+namespace isofold::testing {
+namespace {
+
+constexpr std::array dtypes{DType::bf16, DType::f16, DType::f32};
+
+PlanSet set_of(const RmsNormOptions& options, std::int64_t offset = 0, std::int64_t stride_padding = 0) {
+  const Spec spec = rms_norm(options);
+  return {fmt::format("{} offset {} padding {}", text(spec), offset, stride_padding), spec,
+          default_fold(spec), offset, stride_padding};
+}
+
+/// The variants of the operator, numbered.
+RmsNormOptions variant(int number, std::int64_t n, DType dtype) {
+  RmsNormOptions options{.n = n, .dtype = dtype};
+  switch (number % 6) {
+    case 0:
+      options.residual = true;
+      break;
+    case 1:
+      break;
+    case 2:
+      options.weight_mode = WeightMode::after_cast;
+      options.residual = true;
+      options.residual_mode = ResidualMode::rounded_sum;
+      break;
+    case 3:
+      options.weight = false;
+      break;
+    case 4:
+      options.weight_offset_one = true;
+      options.weight_dtype = DType::f32;
+      options.output_dtype = DType::f16;
+      break;
+    case 5:
+      options.residual = true;
+      options.residual_dtype = DType::f32;
+      options.output_dtype = DType::f32;
+      options.weight_dtype = DType::bf16;
+      options.weight_offset_one = true;
+      options.weight_mode = WeightMode::after_cast;
+      break;
+  }
+  return options;
+}
+
+void add_lengths(std::vector<PlanSet>& sets) {
+  int number = 0;
+  for (std::int64_t n : {1,   2,   3,   5,   7,   8,   9,   15,  17,   24,   31,   33,   50,   64,   100,
+                         129, 200, 255, 256, 257, 384, 520, 777, 1000, 1024, 2049, 4096, 4100, 5120, 8192})
+    for (int repeat = 0; repeat < (n <= 64 ? 2 : 1); ++repeat, ++number)
+      sets.push_back(set_of(variant(number, n, dtypes[static_cast<std::size_t>(number / 2 % 3)])));
+  sets.push_back(set_of(variant(0, 16384, DType::bf16)));
+  sets.push_back(set_of(variant(1, 40000, DType::f16)));
+  sets.push_back(set_of(variant(1, 65536, DType::bf16)));
+}
+
+void add_variants(std::vector<PlanSet>& sets) {
+  for (DType dtype : dtypes)
+    for (int number = 0; number < 6; ++number) sets.push_back(set_of(variant(number, 264, dtype)));
+}
+
+void add_alignments(std::vector<PlanSet>& sets) {
+  for (DType dtype : dtypes)
+    for (std::int64_t offset : {1, 2, 4}) sets.push_back(set_of(variant(0, 512, dtype), offset, 8));
+  sets.push_back(set_of(variant(2, 1032, DType::bf16), 0, 1));
+  sets.push_back(set_of(variant(5, 96, DType::bf16), 8, 2));
+  sets.push_back(set_of(variant(1, 4096, DType::bf16), 3, 5));
+}
+
+void add_folds(std::vector<PlanSet>& sets) {
+  const Spec spec = rms_norm(variant(0, 1536, DType::bf16));
+  std::vector<Fold> folds = fold_family(spec);
+  // Short and empty segments, several lanes in a thread, leaves of one element and of many accesses.
+  folds.insert(folds.end(), {{1, 64, 8}, {2, 16, 64}, {32, 8, 16}, {8, 256, 2}, {64, 32, 1}, {16, 4, 32}});
+  for (const Fold& fold : folds) sets.push_back({fmt::format("{} | {}", text(spec), text(fold)), spec, fold});
+}
+
+void add_specs(std::vector<PlanSet>& sets) {
+  for (const char* text : {
+           // A plain sum, whose skipped lanes show in rows of -0.
+           "center N=332 (x: bf16[row]) { mean = div(sum(x), N); y: bf16 = add(x, mul(-1, mean)); "
+           "scaled: f32 = mul(x, mean) }",
+           "center N=1000 (x: f32[row]) { y: f32 = add(x, sum(x)) }",
+           // Two inputs and a column before the sum, nested rounding, an output that needs no sum.
+           "weighted N=520 (x: bf16[row], other: f16[row], weight: f32[column]) { product = f16(mul(x, "
+           "weight)); "
+           "total = sum(fma(product, other, x)); early: bf16 = product; "
+           "y: f16 = fma(div(product, total), weight, 0.5) }",
+           "inner N=1024 (x: bf16[row], other: bf16[row]) { dot = sum(mul(x, other)); y: bf16 = mul(x, dot); "
+           "root: f32 = add(other, sqrt(dot)) }",
+           // A named product is the same sum of products.
+           "named N=776 (x: f32[row]) { square = mul(x, x); total = sum(square); y: f32 = div(square, total) "
+           "}",
+           "deep N=136 (x: f32[row], weight: bf16[column]) { v = bf16(add(x, f16(mul(weight, 3)))); "
+           "q = add(weight, 1); total = sum(mul(v, q)); u = sqrt(fma(total, total, 1e-3)); first: f16 = "
+           "div(v, u); "
+           "second: bf16 = mul(q, fma(x, u, v)); third: f32 = v }",
+       }) {
+    const Spec spec = parse_spec(text);
+    sets.push_back({text, spec, default_fold(spec)});
+  }
+}
+
+}  // namespace
+
+std::vector<PlanSet> plan_sets() {
+  std::vector<PlanSet> sets;
+  add_lengths(sets);
+  add_variants(sets);
+  add_alignments(sets);
+  add_folds(sets);
+  add_specs(sets);
+  return sets;
+}
+
+std::vector<PlanSet> few_plan_sets() {
+  std::vector<PlanSet> sets;
+  add_specs(sets);
+  sets.push_back(set_of(variant(2, 9, DType::f16)));
+  sets.push_back(set_of(variant(5, 777, DType::bf16)));
+  sets.push_back(set_of(variant(0, 512, DType::bf16), 1));
+  sets.push_back(set_of(variant(0, 4096, DType::bf16)));
+  sets.push_back(set_of(variant(0, 8192, DType::bf16)));
+  sets.push_back(set_of(variant(1, 5120, DType::f32)));
+  sets.push_back(set_of(variant(0, 65536, DType::bf16)));
+  return sets;
+}
+
+std::vector<Plan> distinct_candidates(const PlanSet& set, std::string_view arch, RegisterBounds bounds) {
+  static const std::regex bound("constexpr int RESIDENT_BLOCKS = [0-9]+;");
+  // Offsets and strides in elements; a base is aligned to 256 bytes.
+  const std::int64_t both = std::gcd(set.offset, set.spec.n + set.stride_padding);
+  const std::int64_t alignment = both & -both;
+  const int vector_limit = max_vector(set.spec, set.fold, alignment);
+  std::vector<Plan> plans;
+  std::set<std::string> seen;
+  for (const Plan& plan : candidates(set.spec, set.fold, traits_of_arch(arch).value(), vector_limit)) {
+    std::string code = emit_cuda(plan).text;
+    code.erase(0, code.find("constexpr"));  // the opening comment names the schedule
+    if (bounds == RegisterBounds::ignored) code = std::regex_replace(code, bound, "");
+    if (seen.insert(std::move(code)).second) plans.push_back(plan);
+  }
+  return plans;
+}
+
+}  // namespace isofold::testing

@@ -1,0 +1,32 @@
+#pragma once
+#include <isofold/codegen/plan.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace isofold::testing {
+
+/// A question, its fold, and how its tensors lie: what every schedule is tried on.
+struct PlanSet {
+  std::string name;
+  Spec spec;
+  Fold fold;
+  std::int64_t offset = 0;          // of every tensor, in elements
+  std::int64_t stride_padding = 0;  // between rows, in elements
+};
+
+/// Row lengths from 1 to 65,536, dtypes, variants, alignments, folds and specs that together reach every path
+/// of the emitters.
+std::vector<PlanSet> plan_sets();
+
+/// Fewer and larger sets, for compilers that take long.
+std::vector<PlanSet> few_plan_sets();
+
+/// Every candidate of a set for an architecture ("sm_90"), one of each generated text. Register bounds only
+/// matter to a compiler for devices: without them, plans that differ in nothing else are the same.
+enum class RegisterBounds : std::uint8_t { matter, ignored };
+std::vector<Plan> distinct_candidates(const PlanSet& set, std::string_view arch, RegisterBounds bounds);
+
+}  // namespace isofold::testing
