@@ -2,9 +2,6 @@
 
 #include <llvm/IR/Function.h>
 
-#include <algorithm>
-#include <bit>
-
 #include "conversions.hpp"
 
 namespace isofold {
@@ -55,13 +52,16 @@ void OutputEmitter::emit(const Pointers& pointers) {
     }
     builder_.SetInsertPoint(rest);
   }
-  for (std::int64_t first = looped; first < spec_.n;) {
-    const auto left = static_cast<std::uint64_t>(spec_.n - first);
-    const bool split = split_ && left >= static_cast<std::uint64_t>(2 * width_);
-    const int width = split ? 2 * width_ : static_cast<int>(std::bit_floor(std::min<std::uint64_t>(left, width_)));
-    piece({builder_.getInt64(static_cast<std::uint64_t>(first)), width, split, false});
-    first += width;
-  }
+  // The rest, in loops of few turns over narrower vectors.
+  std::int64_t done = looped;
+  const auto cover = [&](int width, bool split) {
+    const std::int64_t end = spec_.n - (spec_.n - done) % width;
+    emit_loop(builder_, done, end, width, "tail",
+              [&](llvm::Value* index) { piece({index, width, split, false}); });
+    done = end;
+  };
+  if (split_) cover(2 * width_, true);
+  for (int width : {width_, 4, 1}) cover(width, false);
 }
 
 llvm::Value* OutputEmitter::all_aligned() {
