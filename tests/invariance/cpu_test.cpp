@@ -187,8 +187,8 @@ TEST_CASE("other programs than RMSNorm") {
       // A sum that is no product, of a value with a column and a constant in it.
       "biased N=777 (x: bf16[row], bias: f32[column]) { t = sum(add(fma(x, 2, bias), sqrt(3))); y: f32 = div(x, t) "
       "}",
-      "rounded N=260 (x: f32[row]) { t = sum(f16(x)); y: f16 = mul(bf16(x), div(t, N)); z: bf16 = f16(x) }",
-      "dot N=1000 (x: f16[row], w: f16[column]) { t = sum(mul(x, w)); y: bf16 = add(x, f16(t)) }",
+      "rounded N=260 (x: f32[row]) { t = sum(f16(x)); y: f16 = mul(bf16(x), div(t, N)); other: bf16 = f16(x) }",
+      "dot N=1000 (x: f16[row], weight: f16[column]) { t = sum(mul(x, weight)); y: bf16 = add(x, f16(t)) }",
   };
   for (const char* program : texts) {
     const Spec spec = parse_spec(program);
