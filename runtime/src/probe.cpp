@@ -15,18 +15,18 @@ namespace isofold {
 namespace {
 
 constexpr std::string_view probe_text =
-    "numerics_probe N=64 (a: f32[row], b: f32[row], c: f32[row], h: f16[row], g: bf16[row]) {"
-    " total = sum(mul(a, b));"
-    " summed: f32 = add(total, c);"
-    " added: f32 = add(a, b);"
-    " product: f32 = mul(a, b);"
-    " fused: f32 = fma(a, b, c);"
-    " quotient: f32 = div(a, b);"
-    " root: f32 = sqrt(a);"
-    " to_bf16: bf16 = mul(a, 1);"
-    " to_f16: f16 = mul(a, 1);"
-    " from_f16: f32 = add(h, 0);"
-    " from_bf16: f32 = add(g, 0) }";
+    "numerics_probe N=64 (left: f32[row], right: f32[row], third: f32[row], half: f16[row], brain: bf16[row]) {"
+    " total = sum(mul(left, right));"
+    " summed: f32 = add(total, third);"
+    " added: f32 = add(left, right);"
+    " product: f32 = mul(left, right);"
+    " fused: f32 = fma(left, right, third);"
+    " quotient: f32 = div(left, right);"
+    " root: f32 = sqrt(left);"
+    " to_bf16: bf16 = mul(left, 1);"
+    " to_f16: f16 = mul(left, 1);"
+    " from_f16: f32 = add(half, 0);"
+    " from_bf16: f32 = add(brain, 0) }";
 
 /// Binary32 patterns at which roundings, flushing and special cases show.
 constexpr std::array<std::uint32_t, 40> special{

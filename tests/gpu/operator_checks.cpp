@@ -1,0 +1,148 @@
+#include "operator_checks.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <string>
+
+#include "device_call.hpp"
+#include "runtime_impl.hpp"
+#include "support/random.hpp"
+
+namespace isofold::testing {
+namespace {
+
+constexpr std::int64_t shape_tokens = 3;
+
+std::size_t bytes_of(const std::vector<HostTensor>& tensors) {
+  std::size_t bytes = 0;
+  for (const HostTensor& tensor : tensors) bytes += tensor.allocation_bytes() + 256;
+  return bytes;
+}
+
+}  // namespace
+
+void check_shapes(const Runtime& runtime, DType dtype, const Grid& grid) {
+  const DeviceArena arena(runtime, std::size_t{1} << 20);
+  for (const std::int64_t n : grid.lengths) {
+    Operator op = runtime.rms_norm({.n = n, .dtype = dtype, .residual = n % 2 == 0});
+    op.prepare(std::vector{shape_tokens}, {.alignment = static_cast<int>(size_of(dtype))});
+    for (const std::int64_t offset : grid.offsets) {
+      const std::int64_t padding = (n + offset) % 3 == 0 ? 0 : offset % 5;
+      Call call(op.spec(), op.fold(),
+                {.tokens = shape_tokens,
+                 .offset = offset,
+                 .stride_padding = padding,
+                 .seed = static_cast<std::uint64_t>(1000 * n + offset)});
+      INFO("N=", n, " offset=", offset, " padding=", padding, " ", name_of(dtype));
+      CHECK(fault_on_device(arena, call, op) == "");
+    }
+  }
+}
+
+void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows,
+                   const std::vector<std::int64_t>& batches) {
+  Call call(op.spec(), op.fold(), {.tokens = rows});
+  const DeviceArena arena(runtime, bytes_of(call.inputs()) + bytes_of(call.outputs()));
+  INFO(text(op.spec()));
+  // Rows alone.
+  CHECK(fault_on_device(arena, call, [&](auto stream, auto inputs, auto outputs, std::int64_t tokens) {
+          for (std::int64_t row = 0; row < tokens; ++row) {
+            std::vector<ConstTensor> in(inputs.begin(), inputs.end());
+            std::vector<MutableTensor> out(outputs.begin(), outputs.end());
+            for (std::size_t i = 0; i < in.size(); ++i) {
+              const Tensor& tensor = op.spec().inputs[i];
+              if (tensor.extent == Extent::row)
+                in[i].data = static_cast<const std::byte*>(in[i].data) +
+                             row * in[i].row_stride * static_cast<std::int64_t>(size_of(tensor.dtype));
+            }
+            for (std::size_t i = 0; i < out.size(); ++i)
+              out[i].data = static_cast<std::byte*>(out[i].data) +
+                            row * out[i].row_stride * static_cast<std::int64_t>(size_of(op.spec().outputs[i].dtype));
+            op.launch(stream, in, out, 1);
+          }
+        }) == "");
+
+  // Batches, on tensors that stay on the device; the rows alone are what they are compared with.
+  Random random(7);
+  for (const std::int64_t batch : batches) {
+    const std::int64_t first = random.one_in(2) || batch >= rows ? 0 : static_cast<std::int64_t>(random.below(
+                                                                          static_cast<std::uint64_t>(rows - batch)));
+    std::size_t place = 0;
+    std::vector<ConstTensor> inputs;
+    std::vector<MutableTensor> outputs;
+    std::vector<std::size_t> places;
+    for (const HostTensor& tensor : call.inputs()) {
+      const bool row = tensor.rows() > 1 || rows == 1;
+      const auto distance = static_cast<std::size_t>(row ? tensor.row(std::min(first, tensor.rows() - 1)) - tensor.row(0) : 0);
+      inputs.push_back({arena.memory().data() + place + tensor.data_offset() + distance, tensor.row_stride()});
+      place += (tensor.allocation_bytes() + 255) / 256 * 256;
+    }
+    for (const HostTensor& tensor : call.outputs()) {
+      places.push_back(place + tensor.data_offset());
+      outputs.push_back({arena.memory().data() + places.back(), tensor.row_stride()});
+      place += (tensor.allocation_bytes() + 255) / 256 * 256;
+    }
+    const std::int64_t tokens = std::min(batch, rows);
+    op.launch(arena.queue().stream(), inputs, outputs, tokens);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const HostTensor& expected = call.expected()[i];
+      const auto row_bytes = static_cast<std::size_t>(expected.n()) * size_of(expected.dtype());
+      REQUIRE(expected.row_stride() == expected.n());
+      std::vector<std::byte> actual(static_cast<std::size_t>(tokens) * row_bytes);
+      arena.memory().download(actual.data(), actual.size(), places[i]);
+      INFO("batch of ", tokens, " from row ", first, ", output ", op.spec().outputs[i].name);
+      CHECK(std::memcmp(actual.data(), expected.row(first), actual.size()) == 0);
+    }
+  }
+}
+
+std::vector<std::int64_t> around_boundaries(const Operator& op, std::int64_t most) {
+  std::set<std::int64_t> counts{1, most};
+  for (const std::int64_t first : op.boundaries())
+    for (const std::int64_t tokens : {first - 1, first, first + 1})
+      if (tokens >= 1 && tokens <= most) counts.insert(tokens);
+  return {counts.begin(), counts.end()};
+}
+
+void check_in_place(const Runtime& runtime, const RmsNormOptions& options) {
+  const Operator op = runtime.rms_norm(options);
+  const std::int64_t tokens = 37;
+  for (int y_place = 0; y_place < 3; ++y_place)
+    for (int sum_place = 0; sum_place < 3; ++sum_place) {
+      if (y_place == sum_place && y_place != 0) continue;
+      if (!options.residual && (y_place == 2 || sum_place != 0)) continue;
+      Call call(op.spec(), op.fold(), {.tokens = tokens});
+      const DeviceArena arena(runtime, bytes_of(call.inputs()) + bytes_of(call.outputs()));
+      INFO("y in the place of input ", y_place - 1, ", residual_out of input ", sum_place - 1);
+      // What lies in an input's place is compared by hand: the call expects its inputs untouched.
+      std::size_t place = 0;
+      std::vector<ConstTensor> inputs;
+      std::vector<std::size_t> input_places;
+      for (HostTensor& tensor : call.inputs()) {
+        arena.memory().upload(tensor.allocation(), tensor.allocation_bytes(), place);
+        input_places.push_back(place + tensor.data_offset());
+        inputs.push_back({arena.memory().data() + input_places.back(), tensor.row_stride()});
+        place += (tensor.allocation_bytes() + 255) / 256 * 256;
+      }
+      std::vector<MutableTensor> outputs;
+      std::vector<std::size_t> output_places;
+      for (std::size_t i = 0; i < call.outputs().size(); ++i) {
+        const int in_place = i == 0 ? y_place : sum_place;
+        output_places.push_back(in_place == 0 ? place + 256 : input_places[static_cast<std::size_t>(in_place - 1)]);
+        outputs.push_back({arena.memory().data() + output_places.back(), options.n});
+        place += (call.outputs()[i].allocation_bytes() + 255) / 256 * 256;
+      }
+      op.launch(arena.queue().stream(), inputs, outputs, tokens);
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        const HostTensor& expected = call.expected()[i];
+        std::vector<std::byte> actual(static_cast<std::size_t>(tokens * options.n) * size_of(expected.dtype()));
+        arena.memory().download(actual.data(), actual.size(), output_places[i]);
+        CHECK(std::memcmp(actual.data(), expected.row(0), actual.size()) == 0);
+      }
+    }
+}
+
+}  // namespace isofold::testing
