@@ -17,7 +17,7 @@ int run(int argc, char** argv, Console& console) {
   app.set_version_flag("--version", "isofold " + std::string(isofold::version()));
   app.footer(exit_codes);
   app.require_subcommand(1);
-  std::vector<Command> commands = {add_inspect(app), add_cache(app), add_doctor(app)};
+  std::vector<Command> commands = {add_tune(app), add_inspect(app), add_verify(app), add_cache(app), add_doctor(app)};
   for (const Command& command : commands) {
     command.app->add_flag("--json", console.json, "Write one JSON document to standard output and nothing else");
     command.app->add_flag("--quiet", console.quiet, "No progress and no remarks on standard error");

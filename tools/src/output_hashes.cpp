@@ -1,0 +1,134 @@
+#include "output_hashes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <isofold/codegen/digest.hpp>
+#include <isofold/error.hpp>
+
+#include "console.hpp"
+#include "row_pool.hpp"
+#include "runtime_impl.hpp"
+#include "text_file.hpp"
+#include "work_buffer.hpp"
+
+namespace isofold::tools {
+namespace {
+
+constexpr std::int64_t hashed_elements = std::int64_t{1} << 20;
+constexpr std::uint64_t hashed_seed = 20;
+
+std::int64_t hashed_rows(const Spec& spec) { return std::clamp<std::int64_t>(hashed_elements / spec.n, 26, 104); }
+
+std::string to_line(const OutputHashes& record) {
+  const Json line = {{"spec", text(record.problem.spec)},
+                     {"fold", text(record.problem.fold)},
+                     {"bits_id", bits_id(record.problem.spec, record.problem.fold)},
+                     {"rows", record.rows},
+                     {"seed", record.seed},
+                     {"outputs", record.outputs},
+                     {"made_by", record.made_by}};
+  return line.dump();
+}
+
+OutputHashes parse_line(std::string_view line) {
+  OutputHashes record;
+  try {
+    const Json json = Json::parse(line);
+    record.problem = {parse_spec(json.at("spec").get<std::string>()), parse_fold(json.at("fold").get<std::string>())};
+    record.rows = json.at("rows").get<std::int64_t>();
+    record.seed = json.at("seed").get<std::uint64_t>();
+    record.outputs = json.at("outputs").get<std::map<std::string, std::string>>();
+    record.made_by = json.at("made_by").get<std::string>();
+    const std::string id = bits_id(record.problem.spec, record.problem.fold);
+    if (json.at("bits_id").get<std::string>() != id)
+      throw UsageError(fmt::format("the bits id is not {}: the record is of another numerics version", id));
+  } catch (const Json::exception& error) {
+    throw UsageError(fmt::format("not a record of hashes: {}", error.what()));
+  }
+  if (record.rows != hashed_rows(record.problem.spec) || record.seed != hashed_seed)
+    throw UsageError("rows and seed are not those of this version");
+  return record;
+}
+
+}  // namespace
+
+OutputHashes measure_hashes(const Runtime& runtime, const Problem& problem) {
+  OutputHashes record{problem, hashed_rows(problem.spec), hashed_seed, {},
+                      fmt::format("isofold {} {} {}", version(), runtime.device_name(), runtime.device().name)};
+  const RowPool pool(problem, record.rows, record.seed, RowPool::Results::none);
+  const WorkQueue queue(runtime.impl()->store().target());
+  const Spec& spec = problem.spec;
+  std::vector<WorkBuffer> buffers;
+  buffers.reserve(spec.inputs.size() + spec.outputs.size());
+  std::vector<ConstTensor> inputs;
+  std::vector<MutableTensor> outputs;
+  for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
+    const std::int64_t rows = spec.inputs[t].extent == Extent::row ? record.rows : 1;
+    const WorkBuffer& buffer = buffers.emplace_back(queue, pool.input_row_bytes(t) * static_cast<std::size_t>(rows));
+    buffer.upload(pool.input(t, 0), buffer.bytes());
+    inputs.push_back({buffer.data(), 0});
+  }
+  for (std::size_t t = 0; t < spec.outputs.size(); ++t) {
+    const WorkBuffer& buffer = buffers.emplace_back(queue, pool.output_row_bytes(t) * static_cast<std::size_t>(record.rows));
+    buffer.fill(0xa5);
+    outputs.push_back({buffer.data(), 0});
+  }
+  queue.synchronize();
+  runtime.make_operator(spec, problem.fold).launch(queue.stream(), inputs, outputs, record.rows);
+  for (std::size_t t = 0; t < spec.outputs.size(); ++t) {
+    const WorkBuffer& buffer = buffers[spec.inputs.size() + t];
+    std::string bytes(buffer.bytes(), '\0');
+    buffer.download(bytes.data(), bytes.size());
+    record.outputs[spec.outputs[t].name] = digest(bytes);
+  }
+  return record;
+}
+
+std::vector<OutputHashes> read_hashes(const std::string& path) {
+  const std::string content = read_file(path, "hashes");
+  std::vector<OutputHashes> records;
+  std::size_t number = 0;
+  for (std::size_t start = 0; start < content.size();) {
+    const std::size_t end = std::min(content.find('\n', start), content.size());
+    ++number;
+    if (end > start) {
+      try {
+        records.push_back(parse_line(std::string_view(content).substr(start, end - start)));
+      } catch (const UsageError& error) {
+        throw UsageError(fmt::format("{}:{}: {}", path, number, error.what()));
+      }
+    }
+    start = end + 1;
+  }
+  return records;
+}
+
+const OutputHashes* find_hashes(const std::vector<OutputHashes>& records, const Problem& problem) {
+  for (const OutputHashes& record : records)
+    if (record.problem.spec == problem.spec && record.problem.fold == problem.fold) return &record;
+  return nullptr;
+}
+
+void merge_hashes(const std::string& path, const std::vector<OutputHashes>& records) {
+  std::vector<OutputHashes> all;
+  if (std::error_code error; std::filesystem::exists(path, error)) all = read_hashes(path);
+  for (const OutputHashes& record : records) {
+    std::erase_if(all, [&](const OutputHashes& old) { return find_hashes({record}, old.problem) != nullptr; });
+    all.push_back(record);
+  }
+  std::string lines;
+  for (const OutputHashes& record : all) lines += to_line(record) + "\n";
+  write_file_atomically(path, lines, "hashes");
+}
+
+std::string difference(const OutputHashes& stored, const OutputHashes& measured) {
+  std::string names;
+  for (const auto& [name, hash] : stored.outputs)
+    if (const auto found = measured.outputs.find(name); found == measured.outputs.end() || found->second != hash)
+      names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+}  // namespace isofold::tools

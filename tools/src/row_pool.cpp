@@ -1,0 +1,130 @@
+#include "row_pool.hpp"
+
+#include <isofold/codegen/interpreter.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+#include "parallel.hpp"
+
+namespace isofold::tools {
+namespace {
+
+/// Which values a row is made of: exponents drawn evenly from a range, and one element in `rarity` that is special.
+struct Nature {
+  enum class Special { none, infinity, nan };
+  int lowest_exponent, highest_exponent;  // against the bias; clamped to the format
+  bool any_mantissa = true;               // false: zero
+  Special special = Special::none;
+  bool all_negative = false;
+};
+
+constexpr int lowest = -10000, highest = 10000;  // of any format
+constexpr Nature ordinary{-4, 2};
+constexpr Nature mixed{-30, 30};
+constexpr Nature natures[] = {
+    ordinary,
+    mixed,
+    ordinary,
+    {lowest, lowest + 1},                                     // subnormal, and the smallest normal numbers
+    {-4, 2, true, Nature::Special::nan},
+    ordinary,
+    {lowest, lowest, false, Nature::Special::none, true},     // -0.0 alone
+    mixed,
+    {highest, highest},                                       // the largest finite numbers
+    ordinary,
+    {-4, 2, true, Nature::Special::infinity},
+    {lowest, highest},                                        // any finite bits
+    mixed,
+};
+constexpr std::uint64_t rarity = 100;
+
+void fill_row(const Nature& nature, DType dtype, std::int64_t n, std::uint64_t seed, std::byte* row) {
+  const int width = dtype == DType::f32 ? 32 : 16;
+  const int mantissa_bits = dtype == DType::f32 ? 23 : dtype == DType::bf16 ? 7 : 10;
+  const int largest = (1 << (width - 1 - mantissa_bits)) - 1;  // the exponent of infinity
+  const int bias = largest / 2;
+  const int first = std::clamp(nature.lowest_exponent + bias, 0, largest - 1);
+  const int last = nature.lowest_exponent <= lowest ? std::clamp(nature.highest_exponent - lowest, 0, largest - 1)
+                                                    : std::clamp(nature.highest_exponent + bias, 0, largest - 1);
+  Random random(seed);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint64_t draw = random.bits();
+    std::uint32_t exponent = static_cast<std::uint32_t>(first) +
+                             static_cast<std::uint32_t>(draw >> 40) % static_cast<std::uint32_t>(last - first + 1);
+    std::uint32_t mantissa = nature.any_mantissa ? static_cast<std::uint32_t>(draw) & ((1u << mantissa_bits) - 1) : 0;
+    if (nature.special != Nature::Special::none && random.below(rarity) == 0) {
+      exponent = static_cast<std::uint32_t>(largest);
+      mantissa = nature.special == Nature::Special::infinity ? 0 : std::max(mantissa, 1u);
+    }
+    const std::uint32_t sign = nature.all_negative || (draw >> 32 & 1) ? 1u << (width - 1) : 0;
+    const std::uint32_t bits = sign | exponent << mantissa_bits | mantissa;
+    const auto narrow = static_cast<std::uint16_t>(bits);
+    if (width == 32)
+      std::memcpy(row + 4 * i, &bits, 4);
+    else
+      std::memcpy(row + 2 * i, &narrow, 2);
+  }
+}
+
+constexpr std::int64_t oracle_chunk = 8;  // rows of one work item
+
+}  // namespace
+
+RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, Results results)
+    : problem_(problem), rows_(rows) {
+  const Spec& spec = problem_.spec;
+  for (const Tensor& tensor : spec.inputs)
+    inputs_.emplace_back(size_of(tensor.dtype) * static_cast<std::size_t>(spec.n) *
+                         static_cast<std::size_t>(tensor.extent == Extent::row ? rows : 1));
+  for (const Output& output : spec.outputs)
+    outputs_.emplace_back(size_of(output.dtype) * static_cast<std::size_t>(spec.n) * static_cast<std::size_t>(rows));
+
+  const auto fill_and_compute = [&](std::size_t item) {
+    const std::int64_t first = static_cast<std::int64_t>(item) * oracle_chunk;
+    const std::int64_t last = std::min(rows_, first + oracle_chunk);
+    std::vector<ConstView> inputs;
+    std::vector<View> outputs;
+    for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
+      const Tensor& tensor = spec.inputs[t];
+      if (tensor.extent == Extent::row)
+        for (std::int64_t row = first; row < last; ++row) {
+          // Tensors go through the natures at different paces, so that every pair of them meets in some row.
+          const auto turn = static_cast<std::size_t>(row) + t * (static_cast<std::size_t>(row) / std::size(natures));
+          fill_row(natures[turn % std::size(natures)], tensor.dtype, spec.n,
+                   Random(seed ^ (static_cast<std::uint64_t>(row) << 8 | t)).bits(),
+                   const_cast<std::byte*>(input(t, row)));
+        }
+      inputs.push_back({input(t, first), spec.n});
+    }
+    if (results == Results::none) return;
+    for (std::size_t t = 0; t < spec.outputs.size(); ++t)
+      outputs.push_back({const_cast<std::byte*>(expected(t, first)), spec.n});
+    interpret(spec, problem_.fold, last - first, inputs, outputs);
+  };
+
+  for (std::size_t t = 0; t < spec.inputs.size(); ++t)
+    if (spec.inputs[t].extent == Extent::column)
+      fill_row({-4, 2, true, Nature::Special::infinity}, spec.inputs[t].dtype, spec.n, Random(seed ^ t).bits(),
+               inputs_[t].data());
+  for_each_parallel(static_cast<std::size_t>((rows + oracle_chunk - 1) / oracle_chunk), fill_and_compute);
+}
+
+std::size_t RowPool::input_row_bytes(std::size_t tensor) const {
+  return size_of(problem_.spec.inputs[tensor].dtype) * static_cast<std::size_t>(problem_.spec.n);
+}
+
+std::size_t RowPool::output_row_bytes(std::size_t tensor) const {
+  return size_of(problem_.spec.outputs[tensor].dtype) * static_cast<std::size_t>(problem_.spec.n);
+}
+
+const std::byte* RowPool::input(std::size_t tensor, std::int64_t row) const {
+  const bool column = problem_.spec.inputs[tensor].extent == Extent::column;
+  return inputs_[tensor].data() + (column ? 0 : static_cast<std::size_t>(row) * input_row_bytes(tensor));
+}
+
+const std::byte* RowPool::expected(std::size_t tensor, std::int64_t row) const {
+  return outputs_[tensor].data() + static_cast<std::size_t>(row) * output_row_bytes(tensor);
+}
+
+}  // namespace isofold::tools

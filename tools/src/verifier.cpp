@@ -1,0 +1,182 @@
+#include "verifier.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <isofold/error.hpp>
+#include <mutex>
+
+#include "parallel.hpp"
+#include "runtime_impl.hpp"
+
+namespace isofold::tools {
+namespace {
+
+constexpr unsigned char canary = 0xa5;
+/// A tensor has this many rows more than the largest launch, so that launches have a choice of positions.
+constexpr std::int64_t spare_rows = 64;
+/// Work below this size is not worth a second thread.
+constexpr std::size_t one_thread_bytes = std::size_t{1} << 20;
+constexpr std::size_t rows_at_once_bytes = std::size_t{1} << 18;
+
+std::uint32_t bits_at(const std::byte* row, std::size_t size, std::size_t element) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, row + element * size, size);
+  return bits;
+}
+
+}  // namespace
+
+void VerifyCounts::add(const VerifyCounts& other) {
+  launches += other.launches;
+  elements += other.elements;
+  differing += other.differing;
+  overwritten += other.overwritten;
+  if (!first) first = other.first;
+}
+
+Verifier::Verifier(const Runtime& runtime, std::shared_ptr<const RowPool> pool, std::int64_t capacity,
+                   Placement placement, std::uint64_t seed)
+    : pool_(std::move(pool)),
+      placement_(placement),
+      rows_(capacity + spare_rows),
+      random_(seed),
+      queue_(runtime.impl()->store().target()),
+      context_(runtime.impl()->context()) {
+  const Spec& spec = pool_->problem().spec;
+  for (std::int64_t row = 0; row < rows_; ++row)
+    order_.push_back(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(pool_->rows()))));
+  for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
+    inputs_.push_back(make_rows(spec.inputs[t].dtype, spec.inputs[t].extent == Extent::row ? rows_ : 1));
+    upload(inputs_.back(), t);
+  }
+  for (const Output& output : spec.outputs) {
+    outputs_.push_back(make_rows(output.dtype, rows_));
+    fill(outputs_.back(), 0, outputs_.back().buffer->bytes());
+  }
+}
+
+Verifier::Rows Verifier::make_rows(DType dtype, std::int64_t rows) const {
+  Rows made;
+  made.dtype = dtype;
+  const std::int64_t stride = pool_->problem().spec.n + placement_.padding;
+  made.stride_bytes = static_cast<std::size_t>(stride) * size_of(dtype);
+  made.offset_bytes = static_cast<std::size_t>(placement_.offset) * size_of(dtype);
+  made.buffer = std::make_unique<WorkBuffer>(queue_, made.start(rows));
+  return made;
+}
+
+void Verifier::upload(const Rows& rows, std::size_t tensor) {
+  const std::size_t row_bytes = pool_->input_row_bytes(tensor);
+  if (pool_->problem().spec.inputs[tensor].extent == Extent::column) {
+    rows.buffer->upload(pool_->input(tensor, 0), row_bytes, rows.offset_bytes);
+    queue_.synchronize();
+    return;
+  }
+  // Rows are put in their order on the host, a part of the tensor at a time.
+  const auto part = static_cast<std::int64_t>(std::max<std::size_t>(1, (std::size_t{64} << 20) / rows.stride_bytes));
+  std::vector<std::byte> staged(rows.stride_bytes * static_cast<std::size_t>(std::min(part, rows_)), std::byte{canary});
+  for (std::int64_t first = 0; first < rows_; first += part) {
+    const std::int64_t count = std::min(part, rows_ - first);
+    for (std::int64_t row = 0; row < count; ++row)
+      std::memcpy(staged.data() + static_cast<std::size_t>(row) * rows.stride_bytes,
+                  pool_->input(tensor, order_[static_cast<std::size_t>(first + row)]), row_bytes);
+    rows.buffer->upload(staged.data(), static_cast<std::size_t>(count) * rows.stride_bytes, rows.start(first));
+    queue_.synchronize();
+  }
+}
+
+void Verifier::fill(const Rows& rows, std::size_t first, std::size_t bytes) const {
+  if (!context_) {
+    std::memset(rows.buffer->data() + first, canary, bytes);
+    return;
+  }
+  const CurrentContext current(*context_);
+  const auto address = reinterpret_cast<cuda::CUdeviceptr>(rows.buffer->data() + first);
+  context_->driver().check(context_->api().cuMemsetD8Async(address, canary, bytes, queue_.stream()), "cuMemsetD8Async");
+}
+
+const std::byte* Verifier::fetch(const Rows& rows, std::size_t first, std::size_t bytes) {
+  if (!context_) return rows.buffer->data() + first;
+  if (!pinned_ || pinned_->bytes() < bytes) {
+    pinned_.reset();
+    pinned_.emplace(context_, bytes + bytes / 4);
+  }
+  rows.buffer->download(pinned_->data(), bytes, first);
+  return static_cast<const std::byte*>(pinned_->data());
+}
+
+void Verifier::check(const Launch& launch, std::int64_t tokens, const std::string& what) {
+  // At least one row before and one behind the launch's rows, which it must leave alone.
+  const auto first = 1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(rows_ - tokens - 1)));
+  const Spec& spec = pool_->problem().spec;
+  const std::int64_t stride = spec.n + placement_.padding;
+  std::vector<ConstTensor> inputs;
+  std::vector<MutableTensor> outputs;
+  for (std::size_t t = 0; t < inputs_.size(); ++t) {
+    const bool column = spec.inputs[t].extent == Extent::column;
+    inputs.push_back({inputs_[t].buffer->data() + inputs_[t].start(column ? 0 : first), stride});
+  }
+  for (const Rows& rows : outputs_) {
+    fill(rows, rows.start(first - 1), static_cast<std::size_t>(tokens + 2) * rows.stride_bytes);
+    outputs.push_back({rows.buffer->data() + rows.start(first), stride});
+  }
+  launch(queue_.stream(), inputs, outputs);
+  ++counts_.launches;
+  const std::string place = fmt::format("{}, {} tokens, rows {} to {}", what, tokens, first, first + tokens - 1);
+  for (std::size_t output = 0; output < outputs_.size(); ++output) compare(output, first, tokens, place);
+}
+
+void Verifier::compare(std::size_t output, std::int64_t first, std::int64_t tokens, const std::string& what) {
+  const Rows& rows = outputs_[output];
+  const std::size_t row_bytes = pool_->output_row_bytes(output);
+  const std::byte* actual =
+      fetch(rows, rows.start(first - 1), static_cast<std::size_t>(tokens + 2) * rows.stride_bytes);
+  std::mutex mutex;
+  const auto check_rows = [&](std::int64_t from, std::int64_t to) {
+    VerifyCounts counts;
+    const auto untouched = [&](const std::byte* begin, std::size_t bytes) {
+      counts.overwritten += static_cast<std::uint64_t>(
+          std::count_if(begin, begin + bytes, [](std::byte b) { return b != std::byte{canary}; }));
+    };
+    // Fetched row 0 and the last one surround the launch's rows.
+    for (std::int64_t fetched = from; fetched < to; ++fetched) {
+      const std::byte* row = actual + static_cast<std::size_t>(fetched) * rows.stride_bytes;
+      const bool outside = fetched == 0 || fetched == tokens + 1;
+      untouched(outside ? row : row + row_bytes, outside ? rows.stride_bytes : rows.stride_bytes - row_bytes);
+      if (outside) continue;
+      const std::int64_t position = first + fetched - 1;
+      const std::byte* expected = pool_->expected(output, order_[static_cast<std::size_t>(position)]);
+      counts.elements += row_bytes / size_of(rows.dtype);
+      if (std::memcmp(row, expected, row_bytes) != 0) count_row(output, position, row, expected, what, counts);
+    }
+    const std::lock_guard guard(mutex);
+    if (counts.first && counts_.first && counts_.first->launch == what && counts.first->row < counts_.first->row)
+      counts_.first = counts.first;
+    counts_.add(counts);
+  };
+  const std::int64_t total = tokens + 2;
+  if (static_cast<std::size_t>(total) * rows.stride_bytes <= one_thread_bytes) return check_rows(0, total);
+  const auto share = static_cast<std::int64_t>(std::max<std::size_t>(1, rows_at_once_bytes / rows.stride_bytes));
+  for_each_parallel(static_cast<std::size_t>((total + share - 1) / share), [&](std::size_t item) {
+    const std::int64_t from = static_cast<std::int64_t>(item) * share;
+    check_rows(from, std::min(total, from + share));
+  });
+}
+
+void Verifier::count_row(std::size_t output, std::int64_t row, const std::byte* actual, const std::byte* expected,
+                         const std::string& what, VerifyCounts& counts) const {
+  const Output& tensor = pool_->problem().spec.outputs[output];
+  const std::size_t size = size_of(tensor.dtype);
+  for (std::size_t i = 0; i < pool_->output_row_bytes(output) / size; ++i) {
+    const std::uint32_t should = bits_at(expected, size, i), is = bits_at(actual, size, i);
+    if (should == is) continue;
+    ++counts.differing;
+    if (!counts.first)
+      counts.first = Difference{what, tensor.name, row, static_cast<std::int64_t>(i), should, is};
+  }
+}
+
+}  // namespace isofold::tools
