@@ -68,6 +68,8 @@ class RotatingCalls {
   std::int64_t tokens() const { return tokens_; }
   /// Launches the call `index` (modulo calls()) on `stream`.
   void launch(const Kernel& kernel, CUstream_st* stream, std::size_t index);
+  /// Its arguments: pointers of inputs and outputs, strides, tokens.
+  const Parameters& parameters(std::size_t index) const { return parameters_[index % parameters_.size()]; }
   /// Makes room for what the kernel needs besides its tensors, so that launches can be captured.
   void reserve(const Kernel& kernel);
 
