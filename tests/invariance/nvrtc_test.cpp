@@ -1,0 +1,95 @@
+// NVRTC compiles every candidate schedule of the sets, with no GPU: the PTX keeps the numerics rules, and no
+// kernel spills. Without NVRTC the program ends with the exit code that counts as skipped.
+#include "nvrtc.hpp"
+
+#include <isofold/codegen/cuda_emitter.hpp>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cubin_usage.hpp"
+#include "invariance/plan_sets.hpp"
+#include "settings.hpp"
+
+using namespace isofold;
+using isofold::testing::PlanSet;
+
+namespace {
+
+std::shared_ptr<const Nvrtc> nvrtc_or_skip() {
+  const Settings settings = Settings::from_environment();
+  try {
+    return Nvrtc::open({.path = settings.nvrtc.value,
+                        .cuda_roots = settings.cuda_roots,
+                        .python_roots = settings.python_roots});
+  } catch (const UsageError& error) {
+    std::printf("skipped: %s\n", error.what());
+    std::exit(77);
+  }
+}
+
+/// Everything that is wrong with a plan's compiled kernels.
+std::vector<std::string> faults_of(const Nvrtc& nvrtc, const Plan& plan) {
+  const CudaSource source = emit_cuda(plan);
+  const CompileResult result = nvrtc.compile(source.text, source.program_name, plan.device().arch);
+  std::vector<std::string> faults = lint_ptx(result.ptx);
+  if (!result.log.empty()) faults.push_back("warnings: " + result.log);
+  for (const std::string& entry : source.entries) {
+    const int bytes = usage_of(result.cubin, entry).stack_bytes;
+    if (bytes > 0) faults.push_back(fmt::format("{} uses {} bytes of local memory", entry, bytes));
+  }
+  for (std::string& fault : faults) fault = fmt::format("{}: {}", text(plan), fault);
+  return faults;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "every candidate schedule compiles for sm_80, sm_90 and sm_100, keeps the numerics rules and does not "
+    "spill") {
+  const std::shared_ptr<const Nvrtc> nvrtc = nvrtc_or_skip();
+  const std::vector<PlanSet> sets = testing::few_plan_sets();
+  std::vector<Plan> plans;
+  for (const PlanSet& set : sets)
+    for (const char* arch : {"sm_80", "sm_90", "sm_100"}) {
+      const std::vector<Plan> of_set = distinct_candidates(set, arch, testing::RegisterBounds::matter);
+      CAPTURE(set.name);
+      CAPTURE(arch);
+      CHECK(!of_set.empty());
+      plans.insert(plans.end(), of_set.begin(), of_set.end());
+    }
+
+  std::mutex mutex;
+  std::vector<std::string> faults;
+  std::atomic<std::size_t> next = 0;
+  const auto worker = [&] {
+    for (std::size_t i = next++; i < plans.size(); i = next++) {
+      std::vector<std::string> found;
+      try {
+        found = faults_of(*nvrtc, plans[i]);
+      } catch (const std::exception& error) {
+        found = {fmt::format("{}: {}", text(plans[i]), std::string(error.what()).substr(0, 2000))};
+      }
+      const std::lock_guard lock(mutex);
+      faults.insert(faults.end(), found.begin(), found.end());
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
+    threads.emplace_back(worker);
+  for (std::thread& thread : threads) thread.join();
+
+  MESSAGE(plans.size() << " kernels of " << sets.size() << " sets, NVRTC " << nvrtc->version());
+  for (std::size_t i = 0; i < std::min<std::size_t>(faults.size(), 20); ++i) FAIL_CHECK(faults[i]);
+  CHECK(faults.size() == 0);
+}
