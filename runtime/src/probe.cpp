@@ -52,7 +52,7 @@ std::uint32_t moderate(std::uint64_t& state) {
 
 Plan probe_plan(const DeviceTraits& device) {
   const Fold fold{.leaf = 1, .lanes = 32, .segments = 1};
-  Schedule schedule = GpuSchedule{.threads_per_row = 32, .rows_per_block = 4};
+  Schedule schedule = GpuSchedule{.threads_per_row = 32};
   if (device.kind == DeviceTraits::Kind::cpu) schedule = CpuSchedule{.width = device.vector_width};
   return make_plan(parse_spec(probe_text), fold, schedule, device).value();
 }

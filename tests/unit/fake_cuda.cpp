@@ -67,6 +67,8 @@ ISOFOLD_FAKE cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUde
   // Every value that the product does not read by name is the number of its attribute.
   *value = static_cast<int>(attribute);
   if (attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) *value = device == 0 ? 9 : 8;
+  if (const char* set = std::getenv("FAKE_CUDA_MAJOR"); set && attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
+    *value = std::atoi(set);
   if (attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR) *value = 0;
   if (attribute == CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH) *value = device == 0 ? 1 : 0;
   return CUDA_SUCCESS;

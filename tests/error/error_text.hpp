@@ -1,0 +1,22 @@
+#pragma once
+#include <isofold/error.hpp>
+
+#include <string>
+#include <utility>
+
+namespace isofold::testing {
+
+/// Message of the UsageError that `action` throws; "" when it throws none. Anything else it throws goes on.
+template <class Action>
+std::string usage_error(Action&& action) {
+  try {
+    std::forward<Action>(action)();
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace isofold::testing
