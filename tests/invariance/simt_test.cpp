@@ -5,15 +5,20 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <map>
 #include <mutex>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "invariance/plan_sets.hpp"
 #include "simt/batch.hpp"
+#include "support/random.hpp"
+#include "support/random_plan.hpp"
 
 using namespace isofold;
 using isofold::testing::Call;
@@ -23,9 +28,10 @@ namespace {
 
 constexpr std::size_t kernels_per_batch = 40;
 
-struct Work {
+/// A kernel to compile and run: a plan, and where its set's tensors lie.
+struct Item {
   const PlanSet* set;
-  std::vector<Plan> plans;
+  Plan plan;
 };
 
 /// What the workers found; guarded by its mutex.
@@ -44,30 +50,30 @@ std::vector<std::int64_t> token_counts(std::int64_t n, std::int64_t rows_per_blo
   return {rows_per_block + 1};
 }
 
-/// Every plan with few rows, and with a row more than fills its blocks: threads in their order, and in
-/// reverse.
-void check(const Work& work, Findings& findings) {
+/// Compiles the items together and runs each with few rows and with a row more than fills its blocks: threads
+/// in their order, and in reverse.
+void check(std::span<const Item> items, Findings& findings) {
   std::vector<CudaSource> sources;
-  for (const Plan& plan : work.plans) sources.push_back(emit_cuda(plan));
+  for (const Item& item : items) sources.push_back(emit_cuda(item.plan));
   simt::Batch batch(sources);
   std::vector<std::string> faults;
-  std::map<std::int64_t, Call> calls;
+  std::map<std::pair<const PlanSet*, std::int64_t>, Call> calls;
   std::size_t runs = 0;
-  for (std::size_t i = 0; i < work.plans.size(); ++i) {
-    const GpuSchedule& schedule = work.plans[i].gpu();
-    for (std::int64_t tokens : token_counts(work.set->spec.n, schedule.rows_per_block)) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto& [set, plan] = items[i];
+    for (std::int64_t tokens : token_counts(set->spec.n, plan.gpu().rows_per_block)) {
       const auto [call, made] = calls.try_emplace(
-          tokens, work.set->spec, work.set->fold,
+          {set, tokens}, set->spec, set->fold,
           testing::CallOptions{.tokens = tokens,
-                               .offset = work.set->offset,
-                               .stride_padding = work.set->stride_padding,
-                               .seed = static_cast<std::uint64_t>(tokens) + work.set->name.size()});
+                               .offset = set->offset,
+                               .stride_padding = set->stride_padding,
+                               .seed = static_cast<std::uint64_t>(tokens) + set->name.size()});
       for (auto kind : {simt::Order::Kind::forward, simt::Order::Kind::reversed}) {
         ++runs;
         const std::string fault =
-            simt::run_plan(batch, i, sources[i], work.plans[i], call->second, {.kind = kind, .seed = 0});
+            simt::run_plan(batch, i, sources[i], plan, call->second, {.kind = kind, .seed = 0});
         if (!fault.empty())
-          faults.push_back(fmt::format("{}, {} tokens, {} threads:\n{}", text(work.plans[i]), tokens,
+          faults.push_back(fmt::format("{}, {} tokens, {} threads:\n{}", text(plan), tokens,
                                        kind == simt::Order::Kind::forward ? "ordered" : "reversed", fault));
       }
     }
@@ -76,54 +82,81 @@ void check(const Work& work, Findings& findings) {
   findings.kernels += sources.size();
   findings.runs += runs;
   if (!batch.warnings().empty())
-    findings.warnings.push_back(fmt::format("{}:\n{}", work.set->name, batch.warnings().substr(0, 500)));
+    findings.warnings.push_back(fmt::format("{}:\n{}", items[0].set->name, batch.warnings().substr(0, 500)));
   findings.faults.insert(findings.faults.end(), faults.begin(), faults.end());
 }
 
-void run_all(const std::vector<Work>& queue, Findings& findings) {
+/// `check`; when the items do not compile together, each alone, so that the one that does not is named.
+void check_or_report(std::span<const Item> items, Findings& findings) {
+  try {
+    check(items, findings);
+  } catch (const std::exception& error) {
+    if (items.size() > 1) {
+      for (std::size_t i = 0; i < items.size(); ++i) check_or_report(items.subspan(i, 1), findings);
+      return;
+    }
+    const std::lock_guard lock(findings.mutex);
+    findings.faults.push_back(
+        fmt::format("{}: {}", text(items[0].plan), std::string(error.what()).substr(0, 2000)));
+  }
+}
+
+/// All items, in batches, on every core.
+void check_all(const std::vector<Item>& items) {
+  Findings findings;
   std::atomic<std::size_t> next = 0;
   const auto worker = [&] {
-    for (std::size_t i = next++; i < queue.size(); i = next++) {
-      try {
-        check(queue[i], findings);
-      } catch (const std::exception& error) {
-        const std::lock_guard lock(findings.mutex);
-        findings.faults.push_back(
-            fmt::format("{}: {}", queue[i].set->name, std::string(error.what()).substr(0, 2000)));
-      }
-    }
+    for (std::size_t first = next.fetch_add(kernels_per_batch); first < items.size();
+         first = next.fetch_add(kernels_per_batch))
+      check_or_report(std::span(items).subspan(first, std::min(kernels_per_batch, items.size() - first)),
+                      findings);
   };
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
     threads.emplace_back(worker);
   for (std::thread& thread : threads) thread.join();
+
+  MESSAGE(findings.kernels << " kernels, " << findings.runs << " runs");
+  for (std::size_t i = 0; i < std::min<std::size_t>(20, findings.faults.size()); ++i)
+    FAIL_CHECK(findings.faults[i]);
+  CHECK(findings.faults.size() == 0);
+  // A generated kernel declares nothing that it does not use.
+  for (std::size_t i = 0; i < std::min<std::size_t>(3, findings.warnings.size()); ++i)
+    FAIL_CHECK(findings.warnings[i]);
+  CHECK(findings.warnings.size() == 0);
 }
 
 }  // namespace
 
 TEST_CASE("every candidate schedule gives the oracle's bytes") {
   const std::vector<PlanSet> sets = testing::plan_sets();
-  std::vector<Work> queue;
+  std::vector<Item> items;
   for (const PlanSet& set : sets)
     for (const char* arch : {"sm_80", "sm_90"}) {
       const std::vector<Plan> plans = distinct_candidates(set, arch, testing::RegisterBounds::ignored);
       CAPTURE(set.name);
       CAPTURE(arch);
       CHECK(!plans.empty());
-      for (std::size_t first = 0; first < plans.size(); first += kernels_per_batch)
-        queue.push_back({&set,
-                         {plans.begin() + static_cast<std::ptrdiff_t>(first),
-                          plans.begin() + static_cast<std::ptrdiff_t>(
-                                              std::min(first + kernels_per_batch, plans.size()))}});
+      for (const Plan& plan : plans) items.push_back({&set, plan});
     }
-  Findings findings;
-  run_all(queue, findings);
-  MESSAGE(findings.kernels << " kernels of " << sets.size() << " sets, " << findings.runs << " runs");
-  constexpr std::size_t shown = 20;
-  for (std::size_t i = 0; i < std::min(shown, findings.faults.size()); ++i) FAIL_CHECK(findings.faults[i]);
-  CHECK(findings.faults.size() == 0);
-  // A generated kernel declares nothing that it does not use.
-  for (std::size_t i = 0; i < std::min<std::size_t>(3, findings.warnings.size()); ++i)
-    FAIL_CHECK(findings.warnings[i]);
-  CHECK(findings.warnings.size() == 0);
+  check_all(items);
+}
+
+TEST_CASE("random specs under random folds and schedules give the oracle's bytes") {
+  testing::Random random(2024);
+  const testing::Choose choose = [&](std::uint64_t below) { return random.below(below); };
+  std::deque<PlanSet> sets;
+  std::vector<Item> items;
+  while (items.size() < 4 * kernels_per_batch) {
+    const Spec spec = parse_spec(testing::random_spec_text(choose, 300));
+    const Fold fold = choose(2) == 0 ? default_fold(spec) : testing::random_fold(choose, 64);
+    const DeviceTraits device = traits_of_arch(choose(2) == 0 ? "sm_80" : "sm_90").value();
+    const PlanResult plan = make_plan(spec, fold, testing::random_gpu_schedule(choose), device);
+    if (!plan) continue;
+    // Rows lie so that the schedule's accesses are aligned.
+    const std::int64_t vector = plan.value().gpu().vector;
+    sets.push_back({text(spec), spec, fold, vector, vector});
+    items.push_back({&sets.back(), plan.value()});
+  }
+  check_all(items);
 }

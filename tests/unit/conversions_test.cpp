@@ -9,67 +9,28 @@
 #include <cstdint>
 
 #include "support/random.hpp"
+#include "support/reference_rounding.hpp"
 
 using namespace isofold;
+using isofold::testing::bf16_format;
+using isofold::testing::f16_format;
 using isofold::testing::Random;
+using isofold::testing::SmallFloat;
 
 namespace {
 
-struct Format {
-  int mantissa;      // stored bits
-  int min_exponent;  // of the smallest normal number
-  int max_exponent;  // of the largest finite number
-};
-constexpr Format bf16{7, -126, 127};
-constexpr Format f16{10, -14, 15};
-
-/// Value of a bit pattern; finite patterns only.
-double value_of(std::uint16_t bits, Format format) {
-  const int exponent_bits = (bits & 0x7fff) >> format.mantissa;
-  const int fraction = bits & ((1 << format.mantissa) - 1);
-  const int unit = format.min_exponent - format.mantissa;
-  const double magnitude = exponent_bits == 0
-                               ? std::ldexp(fraction, unit)
-                               : std::ldexp((1 << format.mantissa) + fraction, unit + exponent_bits - 1);
-  return bits & 0x8000 ? -magnitude : magnitude;
-}
-
-std::uint16_t nearest(float value, Format format) {
-  const std::uint16_t sign = std::signbit(value) ? 0x8000 : 0;
-  const std::uint16_t infinity = static_cast<std::uint16_t>(0x7fff >> format.mantissa << format.mantissa);
-  if (std::isnan(value)) return 0x7fff;
-  if (std::isinf(value)) return sign | infinity;
-  if (value == 0) return sign;
-  const double magnitude = std::fabs(static_cast<double>(value));
-  const int exponent = std::max(std::ilogb(magnitude), format.min_exponent);
-  const double units = std::nearbyint(std::ldexp(magnitude, format.mantissa - exponent));  // to even on a tie
-  if (std::ldexp(units, exponent - format.mantissa) >= std::ldexp(1.0, format.max_exponent + 1))
-    return sign | infinity;
-  // Patterns are consecutive across binades, so a carry out of the fraction is the next exponent.
-  const auto base = (exponent - format.min_exponent) << format.mantissa;
-  return static_cast<std::uint16_t>(sign | (base + static_cast<int>(units)));
-}
-
-bool is_nan(std::uint16_t bits, Format format) {
-  return (bits & 0x7fff) > (0x7fff >> format.mantissa << format.mantissa);
-}
-bool is_infinite(std::uint16_t bits, Format format) {
-  return (bits & 0x7fff) == (0x7fff >> format.mantissa << format.mantissa);
-}
-
 /// Number of 16-bit patterns that widen to the wrong number, or do not come back.
-int wrong_widenings(Format format, float (*widen)(std::uint16_t), std::uint16_t (*narrow)(float)) {
+int wrong_widenings(SmallFloat format, float (*widen)(std::uint16_t), std::uint16_t (*narrow)(float)) {
   int wrong = 0;
   for (std::uint32_t pattern = 0; pattern < 0x10000; ++pattern) {
     const auto bits = static_cast<std::uint16_t>(pattern);
     const float value = widen(bits);
-    if (is_nan(bits, format)) {
+    if (format.is_nan(bits)) {
       wrong += !std::isnan(value) || narrow(value) != 0x7fff;
-    } else if (is_infinite(bits, format)) {
+    } else if (format.is_infinite(bits)) {
       wrong += !std::isinf(value) || std::signbit(value) != (bits >= 0x8000) || narrow(value) != bits;
     } else {
-      wrong +=
-          static_cast<double>(value) != value_of(bits, format) || std::signbit(value) != (bits >= 0x8000);
+      wrong += static_cast<double>(value) != format.value_of(bits) || std::signbit(value) != (bits >= 0x8000);
       wrong += narrow(value) != bits;
     }
   }
@@ -78,18 +39,18 @@ int wrong_widenings(Format format, float (*widen)(std::uint16_t), std::uint16_t 
 
 /// Number of binary32 values near ties of the format, and among `count` random ones, that are narrowed
 /// wrongly.
-int wrong_narrowings(Format format, std::uint16_t (*narrow)(float), int count) {
+int wrong_narrowings(SmallFloat format, std::uint16_t (*narrow)(float), int count) {
   int wrong = 0;
   const auto check = [&](std::uint32_t bits) {
     const float value = std::bit_cast<float>(bits);
-    wrong += narrow(value) != nearest(value, format);
+    wrong += narrow(value) != format.nearest(value);
   };
   for (std::uint32_t pattern = 0; pattern < 0x7fff; ++pattern) {
     const auto bits = static_cast<std::uint16_t>(pattern);
-    if (is_nan(bits, format) || is_infinite(bits, format)) continue;
+    if (format.is_nan(bits) || format.is_infinite(bits)) continue;
     const double half =
-        0.5 * value_of(1, format) * std::ldexp(1.0, std::max(0, (bits >> format.mantissa) - 1));
-    const auto tie = std::bit_cast<std::uint32_t>(static_cast<float>(value_of(bits, format) + half));
+        0.5 * format.value_of(1) * std::ldexp(1.0, std::max(0, (bits >> format.fraction_bits) - 1));
+    const auto tie = std::bit_cast<std::uint32_t>(static_cast<float>(format.value_of(bits) + half));
     for (std::uint32_t near : {tie - 1, tie, tie + 1}) {
       check(near);
       check(near | 0x80000000);
@@ -109,13 +70,13 @@ int wrong_narrowings(Format format, std::uint16_t (*narrow)(float), int count) {
 }  // namespace
 
 TEST_CASE("all 2^16 patterns widen exactly and come back") {
-  CHECK(wrong_widenings(bf16, from_bf16, to_bf16) == 0);
-  CHECK(wrong_widenings(f16, from_f16, to_f16) == 0);
+  CHECK(wrong_widenings(bf16_format, from_bf16, to_bf16) == 0);
+  CHECK(wrong_widenings(f16_format, from_f16, to_f16) == 0);
 }
 
 TEST_CASE("binary32 narrows to the nearest, ties to even: every tie and its neighbours, and 2^24 values") {
-  CHECK(wrong_narrowings(bf16, to_bf16, 1 << 23) == 0);
-  CHECK(wrong_narrowings(f16, to_f16, 1 << 23) == 0);
+  CHECK(wrong_narrowings(bf16_format, to_bf16, 1 << 23) == 0);
+  CHECK(wrong_narrowings(f16_format, to_f16, 1 << 23) == 0);
 }
 
 TEST_CASE("the edges of the ranges") {

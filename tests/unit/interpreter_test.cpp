@@ -143,8 +143,8 @@ TEST_CASE("every stored NaN is canonical") {
   for (DType dtype : {DType::f32, DType::bf16, DType::f16}) {
     const std::string name(name_of(dtype));
     const Spec spec =
-        parse_spec(fmt::format("copy N=64 (x: {0}[row]) {{ total = sum(x); y: f32 = x; b: bf16 = x; h: f16 = "
-                               "x; z: f32 = add(x, total) }}",
+        parse_spec(fmt::format("copy N=64 (x: {0}[row]) {{ total = sum(x); y: f32 = x; brain: bf16 = x; "
+                               "half: f16 = x; z: f32 = add(x, total) }}",
                                name));
     Call call(spec, {1, 1, 1}, {.tokens = 40});
     for (const isofold::testing::HostTensor& output : call.expected()) {
