@@ -310,7 +310,7 @@ void CudaKernelWriter::write_chain() {
   code_.unrolled("e", "LEAF");
   if (tail_mask_) code_.line("if (element + e >= ROW_LENGTH) continue;");
   const std::vector<int> named = write_inner_values(sum.a);
-  if (summand.op == Op::mul && summand.name.empty()) {
+  if (summand.op == Op::mul) {
     std::string factor = expression_.print(summand.a);
     if (summand.a == summand.b && factor.find('(') != std::string::npos) {
       const Node& node = spec_.nodes[static_cast<std::size_t>(summand.a)];
