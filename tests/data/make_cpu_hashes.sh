@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Makes cpu_hashes.jsonl anew: hashes of fixed launches on the CPU backend, which every other device must find again with
+#   isofold verify --hashes tests/data/cpu_hashes.jsonl --device cuda:0
+# Run it only when the numerics version changed: any other difference is a defect.
+#
+#   tests/data/make_cpu_hashes.sh [path of the isofold command]
+set -euo pipefail
+
+folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+isofold=${1:-isofold}
+file=$folder/cpu_hashes.jsonl
+rm -f "$file"
+hash_of() { "$isofold" verify --device cpu --tokens 1,3 --write-hashes "$file" --quiet "$@"; }
+
+widths=1,7,64,100,520,1000,2048,4096,5120,7168,8192,16384,65536
+for dtype in bf16 f16 f32; do
+  hash_of --op rms_norm -n "$widths" --dtype "$dtype"
+  hash_of --op add_rms_norm -n "$widths" --dtype "$dtype"
+  hash_of --op add_rms_norm -n 520,4096 --dtype "$dtype" --weight-mode after_cast --residual-mode rounded_sum
+  hash_of --op rms_norm -n 520,4096 --dtype "$dtype" --weight-offset-one --eps 1e-5
+  hash_of --op rms_norm -n 520,4096 --dtype "$dtype" --no-weight
+done
+hash_of --op add_rms_norm -n 4096 --dtype bf16 --residual-dtype f32 --weight-dtype f32
+hash_of --op add_rms_norm -n 4096 --dtype f16 --residual-dtype f32 --output-dtype bf16
+hash_of --op rms_norm -n 4096 --dtype f32 --output-dtype bf16 --weight-dtype f16
+hash_of --op rms_norm -n 4096 --dtype bf16 --fold "leaf=8 lanes=128 segments=4"
+hash_of --op rms_norm -n 4096 --dtype bf16 --fold "leaf=4 lanes=32 segments=16"

@@ -1,0 +1,38 @@
+# cmake -DBUILD_DIR= -DSOURCE_DIR= -DWORK_DIR= -DCXX= -DSANITIZE= -DGENERATOR= -P package_test.cmake
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  message("${output}")
+  set(status "${status}" PARENT_SCOPE)
+endfunction()
+function(run_or_fail)
+  run(${ARGN})
+  if(status)
+    message(FATAL_ERROR "failed (${status}): ${ARGN}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE "${WORK_DIR}")
+run_or_fail("${CMAKE_COMMAND}" --install "${BUILD_DIR}" --prefix "${WORK_DIR}/first")
+# A package that only works where it was first installed would fail from here on.
+file(RENAME "${WORK_DIR}/first" "${WORK_DIR}/prefix")
+
+set(flags "")
+if(SANITIZE)
+  set(flags "-fsanitize=${SANITIZE}")
+endif()
+run_or_fail("${CMAKE_COMMAND}" -S "${SOURCE_DIR}" -B "${WORK_DIR}/build" -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${CXX}"
+            "-DCMAKE_PREFIX_PATH=${WORK_DIR}/prefix" "-DCMAKE_CXX_FLAGS=${flags}" -DCMAKE_BUILD_TYPE=Release)
+run_or_fail("${CMAKE_COMMAND}" --build "${WORK_DIR}/build")
+run("${WORK_DIR}/build/outside")
+if(status EQUAL 77)
+  message("package_test skipped: it builds, but there is no device to run on")
+elseif(status)
+  message(FATAL_ERROR "the outside program failed: ${status}")
+endif()
+
+file(GLOB command "${WORK_DIR}/prefix/bin/isofold")
+if(command)
+  run_or_fail("${command}" --version)
+  run_or_fail("${command}" inspect --device sm_90 --show source)
+endif()
+file(REMOVE_RECURSE "${WORK_DIR}")

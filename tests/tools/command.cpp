@@ -1,0 +1,76 @@
+#include "command.hpp"
+
+#include <doctest/doctest.h>
+#include <isofold/codegen/cpu_backend.hpp>
+#include <stdlib.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+namespace isofold::testing {
+
+namespace fs = std::filesystem;
+
+CommandWorld::CommandWorld() {
+  folder_ = (fs::temp_directory_path() / "isofold-tools-test-XXXXXX").string();
+  if (mkdtemp(folder_.data()) == nullptr) throw std::runtime_error("no temporary folder");
+  set("HOME", folder_);
+  set("XDG_CACHE_HOME", folder_ + "/xdg");
+}
+
+CommandWorld::~CommandWorld() {
+  std::error_code error;
+  fs::remove_all(folder_, error);
+}
+
+tools::ProgramResult CommandWorld::run(std::vector<std::string> arguments) const {
+  std::vector<std::string> command = {"env"};
+  for (const char* name : {"DEVICE", "CACHE", "CACHE_DIR", "TABLES", "NVRTC", "CUDA", "DUMP", "TEMPLATES", "THREADS", "LOG"}) {
+    command.push_back("-u");
+    command.push_back(std::string("ISOFOLD_") + name);
+  }
+  command.insert(command.end(), variables_.begin(), variables_.end());
+  command.push_back(ISOFOLD_COMMAND);
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return tools::run_program(command);
+}
+
+Json CommandWorld::json(std::vector<std::string> arguments, int status) const {
+  arguments.push_back("--json");
+  const tools::ProgramResult result = run(arguments);
+  std::string line;
+  for (const std::string& argument : arguments) line += argument + " ";
+  CAPTURE(line);
+  CAPTURE(result.errors);
+  CHECK(result.status == status);
+  const Json document = Json::parse(result.output, nullptr, false);
+  REQUIRE_FALSE(document.is_discarded());
+  return document;
+}
+
+bool has_cpu_backend() { return !llvm_version().empty(); }
+
+bool has_nvrtc() {
+  static const bool found = [] {
+    const Json doctor = CommandWorld().json({"doctor"});
+    return doctor.at("gpu").contains("NVRTC") && !doctor.at("gpu").at("NVRTC").contains("missing");
+  }();
+  return found;
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error("cannot read " + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+}  // namespace isofold::testing

@@ -1,0 +1,39 @@
+#pragma once
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "programs.hpp"
+
+namespace isofold::testing {
+
+using Json = nlohmann::json;
+
+/// Runs the built command in a world of its own: cache and HOME in a new folder, no ISOFOLD_* variables but those set.
+class CommandWorld {
+ public:
+  CommandWorld();
+  CommandWorld(const CommandWorld&) = delete;
+  CommandWorld& operator=(const CommandWorld&) = delete;
+  ~CommandWorld();
+
+  /// A path inside the folder, which goes with the object.
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  void set(const std::string& variable, const std::string& value) { variables_.push_back(variable + "=" + value); }
+
+  tools::ProgramResult run(std::vector<std::string> arguments) const;
+  /// Adds --json; the exit code has to be `status`, and standard output one JSON document.
+  Json json(std::vector<std::string> arguments, int status = 0) const;
+
+ private:
+  std::string folder_;
+  std::vector<std::string> variables_;
+};
+
+bool has_cpu_backend();
+bool has_nvrtc();
+
+std::string read_text(const std::string& path);
+void write_text(const std::string& path, const std::string& text);
+
+}  // namespace isofold::testing

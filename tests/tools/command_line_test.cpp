@@ -1,0 +1,140 @@
+#include <doctest/doctest.h>
+
+#include "command.hpp"
+
+using namespace isofold::testing;
+using Arguments = std::vector<std::string>;
+
+namespace {
+
+const Arguments sub_commands = {"tune", "inspect", "verify", "bench", "chart", "cache", "doctor"};
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+/// A command line that is refused, and words that the message must have.
+struct Refused {
+  Arguments arguments;
+  const char* words;
+};
+
+}  // namespace
+
+TEST_CASE("help names every sub-command and every exit code") {
+  const CommandWorld world;
+  const auto help = world.run({"--help"});
+  CHECK(help.status == 0);
+  CHECK(help.errors.empty());
+  for (const std::string& name : sub_commands) {
+    CAPTURE(name);
+    CHECK(contains(help.output, name));
+    const auto own = world.run({name, "--help"});
+    CHECK(own.status == 0);
+    CHECK(contains(own.output, "--json"));
+    CHECK(contains(own.output, "Exit codes: 0 success; 1 a check failed"));
+  }
+  CHECK(world.run({"--version"}).output.starts_with("isofold "));
+}
+
+TEST_CASE("a wrong command line is refused with what was passed and what is allowed") {
+  const CommandWorld world;
+  const Refused cases[] = {
+      {{}, "--help"},
+      {{"polish"}, "\"polish\" is no sub-command; there are tune, inspect"},
+      {{"inspect", "--polish"}, "--polish"},
+      {{"inspect", "--op", "layer_norm"}, "\"layer_norm\"; allowed are add_rms_norm and rms_norm"},
+      {{"inspect", "--dtype", "int8"}, "\"int8\"; allowed are f32, bf16 and f16"},
+      {{"inspect", "--weight-mode", "twice"}, "\"twice\"; allowed are f32 and after_cast"},
+      {{"inspect", "-n", "0"}, "\"0\"; allowed is a whole number from 1 to 65536"},
+      {{"inspect", "-n", "-1"}, "\"-1\""},
+      {{"inspect", "-n", "65537"}, "\"65537\""},
+      {{"inspect", "-n", "99999999999999999999"}, "\"99999999999999999999\""},
+      {{"inspect", "-n", "12x"}, "\"12x\""},
+      {{"inspect", "-n", "8,16"}, "takes one"},
+      {{"inspect", "--eps", "nan"}, "nan"},
+      {{"inspect", "--eps", "-1"}, "-1"},
+      {{"inspect", "--eps", "1e99"}, "1e99"},
+      {{"inspect", "--op", "rms_norm", "--residual-dtype", "f32"}, "no residual"},
+      {{"inspect", "--no-weight", "--weight-offset-one"}, "--no-weight"},
+      {{"inspect", "--spec", "nonsense"}, "nonsense"},
+      {{"inspect", "--spec", "x", "-n", "3"}, "--spec"},
+      {{"inspect", "--fold", "leaf=3 lanes=32 segments=1"}, "power of two"},
+      {{"inspect", "--fold", "leaf=8"}, "lanes"},
+      {{"inspect", "--tokens", "0", "--device", "sm_90"}, "\"0\""},
+      {{"inspect", "--tokens", "-5", "--device", "sm_90"}, "\"-5\""},
+      {{"inspect", "--tokens", "", "--device", "sm_90"}, "--tokens"},
+      {{"inspect", "--tokens", "9223372036854775808", "--device", "sm_90"}, "9223372036854775808"},
+      {{"inspect", "--tokens", "1,2", "--device", "sm_90"}, "several"},
+      {{"verify", "--tokens", "8..1"}, "is empty"},
+      {{"verify", "--tokens", "1..1000000"}, "more than"},
+      {{"inspect", "--alignment", "3", "--device", "sm_90"}, "power of two"},
+      {{"inspect", "--device", "tpu"}, "\"tpu\""},
+      {{"inspect", "--device", "sm_70"}, "\"sm_70\"; architectures that are known: sm_80"},
+      {{"inspect", "--device", "cuda:-1"}, "cuda:-1"},
+      {{"tune", "--device", "sm_90"}, "`isofold inspect` alone"},
+      {{"inspect", "--show", "soul"}, "soul"},
+      {{"inspect", "--show", "llvm", "--device", "sm_90"}, "does not exist for device sm_90"},
+      {{"inspect", "--schedule", "gpu threads=3", "--device", "sm_90"}, "schedule"},
+      {{"tune", "--seconds", "0"}, "--seconds"},
+      {{"chart", "--axis", "round"}, "round"},
+      {{"chart", "--from", "/nowhere/bench.json"}, "/nowhere/bench.json"},
+      {{"verify", "--hashes", "/nowhere/hashes.jsonl"}, "/nowhere/hashes.jsonl"},
+      {{"cache"}, "--help"},
+      {{"cache", "prune", "--max-size", "3X"}, "3X"},
+      {{"cache", "prune", "--unused-for", "soon"}, "soon"},
+  };
+  for (const Refused& one : cases) {
+    std::string line;
+    for (const std::string& argument : one.arguments) line += argument + " ";
+    CAPTURE(line);
+    const auto result = world.run(one.arguments);
+    CAPTURE(result.errors);
+    CHECK(result.status == 2);
+    CHECK(result.output.empty());
+    CHECK(contains(result.errors, one.words));
+  }
+}
+
+TEST_CASE("with --json an error is a document too") {
+  const CommandWorld world;
+  CHECK(world.json({"inspect", "-n", "0"}, 2).at("error").at("kind") == "usage");
+  CHECK(world.json({"inspect", "--polish"}, 2).at("error").at("kind") == "usage");
+}
+
+TEST_CASE("a wrong environment variable is refused by name") {
+  CommandWorld world;
+  world.set("ISOFOLD_THREADS", "many");
+  const auto result = world.run({"doctor"});
+  CHECK(result.status == 2);
+  CHECK(contains(result.errors, "ISOFOLD_THREADS is \"many\"; allowed: 1 to"));
+}
+
+TEST_CASE("doctor says what is here, what is missing and how to get it, and where settings come from") {
+  CommandWorld world;
+  world.set("ISOFOLD_LOG", "error");
+  world.set("ISOFOLD_CUDA", "libno-such-driver.so");
+  const Json doctor = world.json({"doctor"});
+  CHECK(doctor.at("build").contains("version"));
+  CHECK(doctor.at("cpu").contains("LLVM"));
+  CHECK_FALSE(doctor.at("gpu").at("driver").at("remedy").get<std::string>().empty());
+  CHECK(doctor.at("missing").get<int>() >= 1);
+  CHECK(doctor.at("settings").size() == 10);
+  for (const Json& setting : doctor.at("settings"))
+    if (setting.at("variable") == "ISOFOLD_LOG") {
+      CHECK(setting.at("value") == "error");
+      CHECK(setting.at("from") == "environment");
+    }
+  const auto words = world.run({"doctor"});
+  CHECK(words.status == 0);
+  CHECK(contains(words.output, "ISOFOLD_CACHE_DIR"));
+  CHECK_FALSE(contains(words.output, "\x1b["));  // no colours without a terminal
+}
+
+TEST_CASE("a cache that cannot be written costs a warning, not the result") {
+  CommandWorld world;
+  world.set("ISOFOLD_CACHE_DIR", "/dev/null/cache");
+  if (!has_nvrtc()) return;
+  const auto result = world.run({"inspect", "-n", "64", "--device", "sm_90", "--show", "ptx"});
+  CHECK(result.status == 0);
+  CHECK(contains(result.output, ".entry"));
+  CHECK(contains(result.errors, "/dev/null/cache"));
+}

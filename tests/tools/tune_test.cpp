@@ -1,0 +1,88 @@
+#include <doctest/doctest.h>
+
+#include "command.hpp"
+
+using namespace isofold::testing;
+
+namespace {
+
+std::vector<std::string> tune(const std::string& n, const std::string& file) {
+  return {"tune", "--device", "cpu", "--op", "rms_norm", "-n", n, "--tokens", "1,16", "--seconds", "0.3", "--output", file};
+}
+
+std::size_t lines(const std::string& text) {
+  std::size_t count = 0;
+  for (const char c : text) count += c == '\n';
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("tune writes a table, keeps what is in it, and replaces its own record") {
+  if (!has_cpu_backend()) return;
+  const CommandWorld world;
+  const std::string file = world.path("folder/table.jsonl");
+  const Json first = world.json(tune("256", file));
+  CHECK(first.at("operators")[0].at("written") == true);
+  CHECK(first.at("operators")[0].at("rejected").empty());
+  CHECK(first.at("operators")[0].at("tokens").size() == 2);
+  CHECK(lines(read_text(file)) == 1);
+  world.json(tune("512", file));
+  world.json(tune("256", file));
+  CHECK(lines(read_text(file)) == 2);
+}
+
+TEST_CASE("what was tuned is used from then on") {
+  if (!has_cpu_backend()) return;
+  const CommandWorld world;
+  std::vector<std::string> arguments = tune("256", "");
+  arguments.resize(arguments.size() - 2);  // no --output: the user's own table
+  const Json tuned = world.json(arguments);
+  const Json plan = world.json({"inspect", "--device", "cpu", "--op", "rms_norm", "-n", "256"});
+  CHECK(plan.at("origin").get<std::string>().starts_with("table " + tuned.at("table").get<std::string>()));
+}
+
+TEST_CASE("the price of invariance is printed with --folds") {
+  if (!has_cpu_backend()) return;
+  const CommandWorld world;
+  std::vector<std::string> arguments = tune("256", world.path("t.jsonl"));
+  arguments.insert(arguments.end(), {"--folds", "--max-candidates", "1"});
+  const Json json = world.json(arguments);
+  for (const Json& result : json.at("operators")[0].at("tokens")) CHECK(result.at("price_of_invariance").get<double>() > 0);
+}
+
+TEST_CASE("a table that holds other things, or cannot be written, is refused before anything is measured") {
+  if (!has_cpu_backend()) return;
+  const CommandWorld world;
+  const std::string file = world.path("table.jsonl");
+  write_text(file, "someone's notes\n");
+  const auto foreign = world.run(tune("256", file));
+  CHECK(foreign.status == 2);
+  CHECK(foreign.errors.find("table.jsonl") != foreign.errors.npos);
+  CHECK(read_text(file) == "someone's notes\n");
+  const auto nowhere = world.run(tune("256", "/dev/null/table.jsonl"));
+  CHECK(nowhere.status == 2);
+  CHECK(nowhere.errors.find("/dev/null") != nowhere.errors.npos);
+}
+
+TEST_CASE("an interrupted tune leaves a whole table, or none") {
+  if (!has_cpu_backend()) return;
+  const CommandWorld world;
+  const std::string file = world.path("table.jsonl");
+  for (const char* delay : {"0.2", "1"}) {
+    std::vector<std::string> command = {"timeout", "--preserve-status", "--signal=INT", delay, "env",
+                                        "HOME=" + world.path(""), ISOFOLD_COMMAND};
+    for (std::string& argument : tune("8192", file)) command.push_back(argument == "0.3" ? "300" : argument);
+    command.push_back("--json");
+    const auto result = isofold::tools::run_program(command);
+    CAPTURE(result.errors);
+    CHECK((result.status == 130 || result.status == 0));
+    const auto inspect = world.run({"inspect", "--device", "cpu"});
+    CHECK(inspect.status == 0);
+    if (result.output.empty()) continue;  // the signal came before there was anything to finish
+    const Json json = Json::parse(result.output, nullptr, false);
+    REQUIRE_FALSE(json.is_discarded());
+    for (const Json& op : json.at("operators"))
+      if (op.at("written") == true) CHECK(lines(read_text(file)) == 1);
+  }
+}

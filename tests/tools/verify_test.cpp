@@ -1,0 +1,52 @@
+#include <doctest/doctest.h>
+
+#include "command.hpp"
+
+using namespace isofold::testing;
+
+TEST_CASE("verify compares what it says, and finds nothing") {
+  if (!has_cpu_backend()) return;
+  const CommandWorld world;
+  const Json json = world.json({"verify", "--device", "cpu", "-n", "96,520", "--dtype", "f16", "--tokens", "1..40", "--all-schedules"});
+  CHECK(json.at("passed") == true);
+  CHECK(json.at("differing") == 0);
+  CHECK(json.at("overwritten_bytes") == 0);
+  CHECK(json.at("results").size() == 2);
+  // Launches over 1 to 40 rows with two outputs of n elements, at least.
+  CHECK(json.at("elements").get<std::int64_t>() >= 820 * 2 * (96 + 520));
+  const auto words = world.run({"verify", "--device", "cpu", "-n", "64", "--tokens", "1,7"});
+  CHECK(words.status == 0);
+  CHECK(words.output.find("elements differ from the oracle") != words.output.npos);
+}
+
+TEST_CASE("hashes that one run stored are found again by the next, and a wrong one is a failed check") {
+  if (!has_cpu_backend()) return;
+  const CommandWorld world;
+  const std::string file = world.path("hashes.jsonl");
+  const std::vector<std::string> op = {"-n", "200", "--op", "rms_norm", "--device", "cpu", "--tokens", "1"};
+  std::vector<std::string> write = {"verify", "--write-hashes", file};
+  write.insert(write.end(), op.begin(), op.end());
+  CHECK(world.json(write).at("passed") == true);
+  CHECK(world.json({"verify", "--hashes", file, "--device", "cpu"}).at("hashes").size() == 1);
+
+  std::string text = read_text(file);
+  const std::size_t hash = text.find("\"y\":\"") + 5;
+  text[hash] = text[hash] == '0' ? '1' : '0';
+  write_text(file, text);
+  const Json failed = world.json({"verify", "--hashes", file, "--device", "cpu"}, 1);
+  CHECK(failed.at("passed") == false);
+  CHECK(failed.at("hashes")[0].at("differing_outputs") == "y");
+
+  write_text(file, "not a record\n");
+  CHECK(world.run({"verify", "--hashes", file}).status == 2);
+  CHECK(world.run({"verify", "--write-hashes", file, "-n", "8", "--tokens", "1", "--device", "cpu"}).status == 2);
+  CHECK(read_text(file) == "not a record\n");
+}
+
+TEST_CASE("the CPU backend still has the bits of the hashes in the repository") {
+  if (!has_cpu_backend()) return;
+  const CommandWorld world;
+  const Json json = world.json({"verify", "--hashes", ISOFOLD_HASHES, "--device", "cpu"});
+  CHECK(json.at("passed") == true);
+  CHECK(json.at("hashes").size() >= 30);
+}

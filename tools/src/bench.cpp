@@ -1,0 +1,87 @@
+#include <algorithm>
+
+#include "commands.hpp"
+#include "measure.hpp"
+
+namespace isofold::tools {
+namespace {
+
+std::string cell(const std::vector<double>& times, std::size_t i) {
+  return i < times.size() && times[i] >= 0 ? short_number(times[i]) : "-";
+}
+
+std::string bandwidth(const BenchResult& result, std::size_t i, const BenchLine& line) {
+  if (i >= line.kernel.size() || line.kernel[i] <= 0) return "-";
+  const double bytes = static_cast<double>(result.bytes_per_token) * static_cast<double>(result.tokens[i]);
+  return fmt::format("{:.0f}", bytes / line.kernel[i] * 1e-3);
+}
+
+/// Time of `part` as a share of `whole`'s, in percent.
+std::string share(const BenchLine& part, const BenchLine& whole, std::size_t i) {
+  if (i >= part.kernel.size() || i >= whole.kernel.size() || part.kernel[i] < 0 || whole.kernel[i] <= 0) return "-";
+  return fmt::format("{:.0f}", 100 * part.kernel[i] / whole.kernel[i]);
+}
+
+void print_times(const Console& console, const BenchResult& result, std::vector<double> BenchLine::*times) {
+  std::vector<std::string> header = {">tokens"};
+  for (const BenchLine& line : result.lines)
+    if (!(line.*times).empty()) header.push_back(">" + line.name);
+  const bool kernel = times == &BenchLine::kernel;
+  if (kernel) header.insert(header.end(), {">GB/s", ">% of copy"});
+  Table table(header);
+  const BenchLine& own = *find_line(result, "isofold");
+  const BenchLine& copy = *find_line(result, "copy");
+  for (std::size_t i = 0; i < result.tokens.size(); ++i) {
+    std::vector<std::string> cells = {std::to_string(result.tokens[i])};
+    for (const BenchLine& line : result.lines)
+      if (!(line.*times).empty()) cells.push_back(cell(line.*times, i));
+    if (kernel) cells.insert(cells.end(), {bandwidth(result, i, own), share(copy, own, i)});
+    table.row(std::move(cells));
+  }
+  table.print(console);
+}
+
+void print_host(const Console& console, const HostCosts& host) {
+  const auto line = [&](const char* what, double microseconds) {
+    if (microseconds >= 0) console.line("  {:<44} {:>9} us", what, short_number(microseconds));
+  };
+  console.line("{}", console.bold("On the host"));
+  line("a launch of a prepared operator, back to back", host.launch);
+  line("an empty kernel through the driver", host.empty_launch);
+  line("first use, nothing cached", host.first_use_cold);
+  line("first use, warm disk cache", host.first_use_disk);
+  line("prepare() of what is in memory", host.first_use_memory);
+}
+
+int run_bench(const Console& console, const MeasureOptions& options) {
+  const BenchResult result = measure(console, options);
+  console.line("{}  {} on {} ({}), {}", console.bold(result.title), result.fold, result.device, result.device_name,
+               result.environment);
+  console.line();
+  console.line("{}", console.bold(result.gpu ? "GPU time of a launch, microseconds" : "Time of a call, microseconds"));
+  print_times(console, result, &BenchLine::kernel);
+  if (result.gpu) {
+    console.line();
+    console.line("{}", console.bold("A whole call until its result is there, microseconds"));
+    print_times(console, result, &BenchLine::call);
+  }
+  for (const BenchLine& line : result.lines)
+    if (!line.missing.empty()) console.line("{}: {}", line.name, line.missing);
+  if (result.host.launch >= 0) {
+    console.line();
+    print_host(console, result.host);
+  }
+  console.document(to_json(result));
+  return interrupted() ? exit_interrupted : exit_ok;
+}
+
+}  // namespace
+
+Command add_bench(CLI::App& parent) {
+  CLI::App* app = parent.add_subcommand("bench", "Time the operator beside a copy, a free fold, PyTorch and Triton");
+  auto options = std::make_shared<MeasureOptions>();
+  options->add_to(*app);
+  return {app, [options](const Console& console) { return run_bench(console, *options); }};
+}
+
+}  // namespace isofold::tools

@@ -1,0 +1,207 @@
+#include "chart_document.hpp"
+
+#include <algorithm>
+
+#include "chart_panel.hpp"
+
+namespace isofold::tools {
+namespace {
+
+constexpr int svg_width = 860;
+constexpr int panel_height = 420;
+
+std::vector<PanelTimes> panels_of(const BenchResult& result) {
+  std::vector<PanelTimes> panels;
+  for (const PanelTimes times : {PanelTimes::kernel, PanelTimes::call})
+    if (has_times(result, times)) panels.push_back(times);
+  return panels;
+}
+
+std::string subtitle(const BenchResult& result) {
+  std::string device = result.device_name;
+  std::replace(device.begin(), device.end(), '_', ' ');
+  return fmt::format("{} · {} · {}", device, result.environment, result.date);
+}
+
+/// "Batch-invariant (Triton) did not run: Triton is not installed".
+std::vector<std::string> absent_lines(const BenchResult& result) {
+  std::vector<std::string> notes;
+  for (const BenchLine& line : result.lines)
+    if (!line.missing.empty()) notes.push_back(fmt::format("{} did not run: {}.", line.name, line.missing));
+  return notes;
+}
+
+/// One sentence on what the chart shows: Isofold against the free fold, and against the copy.
+std::string finding(const BenchResult& result) {
+  const BenchLine* own = find_line(result, "isofold");
+  const auto ratios = [&](const char* key) {
+    std::pair<double, double> range{1e300, 0};
+    const BenchLine* other = find_line(result, key);
+    for (std::size_t i = 0; own && other && i < own->kernel.size() && i < other->kernel.size(); ++i)
+      if (own->kernel[i] > 0 && other->kernel[i] > 0) {
+        range.first = std::min(range.first, own->kernel[i] / other->kernel[i]);
+        range.second = std::max(range.second, own->kernel[i] / other->kernel[i]);
+      }
+    return range;
+  };
+  const auto [least, most] = ratios("any_fold");
+  std::string text = "Every point of Isofold's line has the same bits, whatever the number of tokens.";
+  if (most > 0)
+    text += fmt::format(" It takes {:.2f} to {:.2f} times the time of the fastest kernel of any reduction order.", least, most);
+  return text;
+}
+
+/// Words broken into lines of at most `columns`.
+std::vector<std::string> wrapped(const std::string& text, std::size_t columns) {
+  std::vector<std::string> lines = {""};
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t end = std::min(text.find(' ', start), text.size());
+    const std::string word = text.substr(start, end - start);
+    if (!lines.back().empty() && columns_of(lines.back()) + 1 + columns_of(word) > columns) lines.emplace_back();
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+    start = end + 1;
+  }
+  return lines;
+}
+
+/// The legend in rows that fit the width; `height` grows by what it takes.
+std::string svg_legend(const BenchResult& result, double& height) {
+  std::string svg;
+  double x = 62;
+  for (const BenchLine& line : result.lines) {
+    if (!line.missing.empty()) continue;
+    const double width = 42 + 6.8 * static_cast<double>(columns_of(line.name)) + 20;
+    if (x + width > svg_width) x = 62, height += 22;
+    svg += fmt::format("<g transform=\"translate({:.0f} {:.0f})\">{}<text x=\"42\" y=\"10\">{}</text></g>\n", x, height,
+                       legend_mark(line), escaped(line.name));
+    x += width;
+  }
+  height += 30;
+  return svg;
+}
+
+std::string html_legend(const BenchResult& result) {
+  std::string html = "<ul class=\"legend\">\n";
+  for (const BenchLine& line : result.lines)
+    if (line.missing.empty())
+      html += fmt::format("<li><svg width=\"34\" height=\"12\" aria-hidden=\"true\">{}</svg> {}</li>\n", legend_mark(line),
+                          escaped(line.name));
+  return html + "</ul>\n";
+}
+
+std::string html_panel(const BenchResult& result, PanelTimes times, bool log_tokens) {
+  const std::string title = escaped(panel_title(result, times));
+  std::string html = "<figure>\n";
+  for (const auto& [name, layout] : {std::pair{"wide", PanelLayout{960, 440, log_tokens, false}},
+                                     std::pair{"narrow", PanelLayout{380, 400, log_tokens, true}}})
+    html += fmt::format("<svg class=\"{}\" viewBox=\"0 0 {} {}\" role=\"group\" aria-label=\"{}: execution time against "
+                        "number of tokens\">\n{}</svg>\n",
+                        name, layout.width, layout.height, title, panel_svg(result, times, layout));
+  return html + "</figure>\n";
+}
+
+std::string html_table(const BenchResult& result, PanelTimes times) {
+  std::string html = fmt::format("<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr><th>Tokens</th>",
+                                 escaped(panel_title(result, times)));
+  const std::vector<const BenchLine*> lines = lines_of(result, times);
+  for (const BenchLine* line : lines) html += fmt::format("<th>{}</th>", escaped(line->name));
+  html += "</tr></thead>\n<tbody>\n";
+  for (std::size_t i = 0; i < result.tokens.size(); ++i) {
+    html += fmt::format("<tr><th>{}</th>", result.tokens[i]);
+    for (const BenchLine* line : lines) {
+      const double time = (times == PanelTimes::kernel ? line->kernel : line->call)[i];
+      html += fmt::format("<td>{}</td>", time > 0 ? time_text(time) : "–");
+    }
+    html += "</tr>\n";
+  }
+  return html + "</tbody></table></div>\n";
+}
+
+/// The schedule that ran behind each point of Isofold's line, and the command that shows its kernel.
+std::string html_kernels(const BenchResult& result) {
+  const BenchLine* own = find_line(result, "isofold");
+  if (!own || own->detail.size() != result.tokens.size()) return {};
+  std::string html = "<details><summary>The kernel behind each point</summary>\n<dl>\n";
+  for (std::size_t i = 0; i < result.tokens.size(); ++i)
+    html += fmt::format("<dt>{} tokens</dt><dd><code>{}</code></dd>\n", result.tokens[i], escaped(own->detail[i]));
+  html += "</dl>\n<p>Its source, with the reduction tree named in comments:</p>\n<pre><code>";
+  html += escaped(fmt::format("isofold inspect --spec '{}' --fold '{}' --tokens {} --show source", result.spec, result.fold,
+                              result.tokens[result.tokens.size() / 2]));
+  return html + "</code></pre>\n</details>\n";
+}
+
+constexpr const char* page_css = R"(
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+main{max-width:1040px;margin:0 auto;padding:28px 20px 56px}
+h1{font-size:1.55rem;line-height:1.25;margin:0 0 4px}
+.subtitle,.note,footer{color:var(--soft);font-size:.9rem;margin:0 0 12px}
+figure{margin:22px 0 0}
+svg.wide,svg.narrow{display:block;width:100%;height:auto;overflow:visible}
+svg.narrow{display:none}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:6px 22px;padding:0;margin:18px 0 0;font-size:.9rem}
+.legend li{display:flex;align-items:center;gap:8px}
+.column:focus .reach{stroke:var(--isofold);stroke-width:1.5}
+.scroll{overflow-x:auto;margin-top:24px}
+table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
+caption{text-align:left;font-weight:600;padding:0 0 6px;position:sticky;left:0}
+th,td{text-align:right;padding:5px 10px;border-bottom:1px solid var(--rule);white-space:nowrap}
+thead th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}
+details{margin-top:24px}
+summary{cursor:pointer;font-weight:600}
+dt{font-weight:600;font-size:.9rem;margin-top:8px}
+dd{margin:0}
+code{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+pre{white-space:pre-wrap;background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:12px}
+@media (max-width:640px){svg.wide{display:none}svg.narrow{display:block}main{padding:20px 12px 40px}h1{font-size:1.3rem}}
+)";
+
+}  // namespace
+
+std::string chart_svg(const BenchResult& result, bool log_tokens) {
+  const std::vector<PanelTimes> panels = panels_of(result);
+  double height = 26;
+  std::string body = fmt::format("<text class=\"title\" x=\"62\" y=\"{:.0f}\">{}: execution time</text>\n", height,
+                                 escaped(result.title));
+  height += 20;
+  body += fmt::format("<text class=\"note\" x=\"62\" y=\"{:.0f}\">{}</text>\n", height, escaped(subtitle(result)));
+  height += 16;
+  body += svg_legend(result, height);
+  for (const PanelTimes times : panels) {
+    body += fmt::format("<g transform=\"translate(0 {:.0f})\">\n{}</g>\n", height,
+                        panel_svg(result, times, {svg_width, panel_height, log_tokens, false}));
+    height += panel_height + 12;
+  }
+  std::vector<std::string> notes = {finding(result)};
+  for (std::string& note : absent_lines(result)) notes.push_back(std::move(note));
+  for (const std::string& note : notes)
+    for (const std::string& line : wrapped(note, 118)) {
+      body += fmt::format("<text class=\"note\" x=\"62\" y=\"{:.0f}\">{}</text>\n", height + 8, escaped(line));
+      height += 18;
+    }
+  height += 14;
+  return fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1:.0f}\" width=\"{0}\" height=\"{1:.0f}\" "
+                     "role=\"group\" aria-label=\"{2}: execution time against number of tokens\">\n"
+                     "<style>\n{3}.title{{font-size:18px;font-weight:600}}\n</style>\n"
+                     "<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\n{4}</svg>\n",
+                     svg_width, height, escaped(result.title), chart_css("svg"), body);
+}
+
+std::string chart_html(const BenchResult& result, bool log_tokens) {
+  std::string body = fmt::format("<h1>{}: execution time against number of tokens</h1>\n<p class=\"subtitle\">{}</p>\n<p>{}</p>\n",
+                                 escaped(result.title), escaped(subtitle(result)), escaped(finding(result)));
+  body += html_legend(result);
+  for (const PanelTimes times : panels_of(result)) body += html_panel(result, times, log_tokens);
+  for (const std::string& note : absent_lines(result)) body += fmt::format("<p class=\"note\">{}</p>\n", escaped(note));
+  body += "<p class=\"note\">Point at a number of tokens, or move there with the Tab key, to read the values.</p>\n";
+  for (const PanelTimes times : panels_of(result)) body += html_table(result, times);
+  body += html_kernels(result);
+  body += fmt::format("<footer><p>Fold {} · bits id {}</p></footer>\n", escaped(result.fold), escaped(result.bits_id));
+  return fmt::format("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+                     "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>Isofold: {}</title>\n<style>\n{}{}</style>\n"
+                     "</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+                     escaped(result.title), chart_css(":root"), page_css, body);
+}
+
+}  // namespace isofold::tools
