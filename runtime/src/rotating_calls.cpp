@@ -43,7 +43,16 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
     offsets.push_back(bytes);
     bytes += aligned(static_cast<std::size_t>(rows * spec.n) * size_of(dtype));
   };
-  for (const Tensor& tensor : spec.inputs) place(tensor.dtype, tensor.extent == Extent::row ? tokens : 1);
+  // Rows are another call's each time; weights are the same in every call, as in a model that runs again and again.
+  std::size_t shared = 0;
+  for (const Tensor& tensor : spec.inputs) {
+    if (tensor.extent == Extent::column) {
+      offsets.push_back(shared);
+      shared += aligned(static_cast<std::size_t>(spec.n) * size_of(tensor.dtype));
+    } else {
+      place(tensor.dtype, tokens);
+    }
+  }
   for (const Output& output : spec.outputs) place(output.dtype, tokens);
 
   const double cache = runtime.is_gpu() ? static_cast<double>(runtime.device().l2_bytes) : cpu_cache_bytes;
@@ -52,12 +61,12 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
   cold_ = calls >= wanted;
   if (runtime.is_gpu()) {
     const double room = most_of_memory * static_cast<double>(runtime.context()->free_memory());
-    calls = std::min(calls, static_cast<std::size_t>(room / static_cast<double>(bytes)));
+    calls = std::min(calls, static_cast<std::size_t>(std::max(0.0, room - static_cast<double>(shared)) / static_cast<double>(bytes)));
     if (calls == 0)
       throw UsageError(fmt::format("{} tokens of {} take {:.1f} GB, the device has {:.1f} GB free", tokens, spec.op,
                                    static_cast<double>(bytes) * 1e-9, room / most_of_memory * 1e-9));
   }
-  tensors_ = std::make_unique<WorkBuffer>(queue_, calls * bytes);
+  tensors_ = std::make_unique<WorkBuffer>(queue_, shared + calls * bytes);
   const std::vector<std::uint16_t> pattern = ordinary_pattern();
   const std::size_t period = std::min(2 * pattern.size(), tensors_->bytes());
   tensors_->upload(pattern.data(), period);
@@ -68,7 +77,8 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
     std::vector<ConstTensor> inputs;
     std::vector<MutableTensor> outputs;
     for (std::size_t i = 0; i < offsets.size(); ++i) {
-      std::byte* data = tensors_->data() + call * bytes + offsets[i];
+      const bool column = i < spec.inputs.size() && spec.inputs[i].extent == Extent::column;
+      std::byte* data = tensors_->data() + (column ? 0 : shared + call * bytes) + offsets[i];
       if (i < spec.inputs.size())
         inputs.push_back({data});
       else
