@@ -6,14 +6,16 @@ namespace {
 llvm::Value* widen_f16(Builder& builder, llvm::Value* bits) {
   llvm::Type* type = bits->getType();
   const auto constant = [&](std::uint32_t value) { return int_constant(type, value); };
-  // Sign, exponent and fraction go to their places in binary32. The exponent is still biased by 15, not 127: a
-  // product with 2^112, exact for every pattern, mends that and makes subnormals normal.
+  // Sign, exponent and fraction go to their places in binary32. The exponent is still biased by 15, not 127:
+  // a product with 2^112, exact for every pattern, mends that and makes subnormals normal.
   llvm::Value* spread = builder.CreateAShr(builder.CreateShl(bits, constant(16)), constant(3));
   llvm::Value* placed = as_floats(builder, builder.CreateAnd(spread, constant(0x8fffe000)));
-  llvm::Value* value = as_bits(builder, builder.CreateFMul(placed, float_constant(placed->getType(), 0x1p112f)));
+  llvm::Value* value =
+      as_bits(builder, builder.CreateFMul(placed, float_constant(placed->getType(), 0x1p112f)));
   llvm::Value* exponent = builder.CreateAnd(bits, constant(0x7c00));
   llvm::Value* is_special = builder.CreateICmpEQ(exponent, constant(0x7c00));  // infinity or NaN
-  return as_floats(builder, builder.CreateOr(value, builder.CreateSelect(is_special, constant(0x7f800000), constant(0))));
+  return as_floats(
+      builder, builder.CreateOr(value, builder.CreateSelect(is_special, constant(0x7f800000), constant(0))));
 }
 
 llvm::Value* narrow_f16(Builder& builder, llvm::Value* value) {
@@ -26,12 +28,14 @@ llvm::Value* narrow_f16(Builder& builder, llvm::Value* value) {
   llvm::Value* sign = builder.CreateLShr(builder.CreateAnd(bits, constant(0x80000000)), constant(16));
   // 2^16 and more, infinity included, is infinity.
   llvm::Value* magnitude = least(builder.CreateAnd(bits, constant(0x7fffffff)), constant(0x47800000));
-  // Units of f16's last place: of the value's binade 2^e, or of 2^-14 for subnormals. 2^(e + 13) has just this unit in
-  // binary32, so that adding it rounds to nearest even and leaves the number of units in the low bits.
+  // Units of f16's last place: of the value's binade 2^e, or of 2^-14 for subnormals. 2^(e + 13) has just
+  // this unit in binary32, so that adding it rounds to nearest even and leaves the number of units in the low
+  // bits.
   llvm::Value* binade = builder.CreateBinaryIntrinsic(
       llvm::Intrinsic::smax, builder.CreateAnd(magnitude, constant(0x7f800000)), constant(113 << 23));
   llvm::Value* unit = builder.CreateAdd(binade, constant(13 << 23));
-  llvm::Value* counted = as_bits(builder, builder.CreateFAdd(as_floats(builder, magnitude), as_floats(builder, unit)));
+  llvm::Value* counted =
+      as_bits(builder, builder.CreateFAdd(as_floats(builder, magnitude), as_floats(builder, unit)));
   llvm::Value* units = builder.CreateSub(counted, unit);
   llvm::Value* below = builder.CreateSub(builder.CreateLShr(binade, constant(13)), constant(113 << 10));
   llvm::Value* result = builder.CreateOr(builder.CreateAdd(units, below), sign);
@@ -60,7 +64,8 @@ llvm::Value* narrow(Builder& builder, llvm::Value* value, DType dtype) {
   if (dtype == DType::bf16) return narrow_bf16(builder, value);
   if (dtype == DType::f16) return narrow_f16(builder, value);
   llvm::Value* bits = as_bits(builder, value);
-  return builder.CreateSelect(builder.CreateFCmpUNO(value, value), int_constant(bits->getType(), 0x7fffffff), bits);
+  return builder.CreateSelect(builder.CreateFCmpUNO(value, value), int_constant(bits->getType(), 0x7fffffff),
+                              bits);
 }
 
 }  // namespace isofold

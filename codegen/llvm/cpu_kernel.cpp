@@ -24,8 +24,8 @@ void check(llvm::Error error) {
   if (error) throw UsageError("not a compiled CPU kernel: " + llvm::toString(std::move(error)));
 }
 
-/// What LLVM calls for `fma` on a processor without the instruction. The C library's is exact, whatever the name
-/// would resolve to in this process.
+/// What LLVM calls for `fma` on a processor without the instruction. The C library's is exact, whatever the
+/// name would resolve to in this process.
 float exact_fma(float a, float b, float c) { return std::fma(a, b, c); }
 
 llvm::orc::SymbolMap runtime_symbols(llvm::orc::LLJIT& jit) {
@@ -47,7 +47,8 @@ struct CpuKernel::Code {
 CpuKernel::CpuKernel(const Plan& plan, std::string_view object) : code_(std::make_unique<Code>()) {
   if (plan.is_gpu() || !host_can_run(plan.device()))
     throw UsageError(fmt::format("the plan is for {} {}, this process runs on {} {}", plan.device().triple,
-                                 plan.device().features, host_cpu_traits().triple, host_cpu_traits().features));
+                                 plan.device().features, host_cpu_traits().triple,
+                                 host_cpu_traits().features));
   const std::unique_ptr<llvm::TargetMachine> machine = target_machine(plan.device());
   auto bytes = llvm::MemoryBuffer::getMemBufferCopy({object.data(), object.size()}, kernel_symbol);
   const auto file = checked(llvm::object::ObjectFile::createObjectFile(bytes->getMemBufferRef()));

@@ -51,7 +51,8 @@ bool host_has(llvm::StringRef features) {
   static const llvm::StringMap<bool> host = versions::host_features();
   llvm::SmallVector<llvm::StringRef> names;
   features.split(names, ',', -1, false);
-  return std::all_of(names.begin(), names.end(), [](llvm::StringRef name) { return host.lookup(name.drop_front()); });
+  return std::all_of(names.begin(), names.end(),
+                     [](llvm::StringRef name) { return host.lookup(name.drop_front()); });
 }
 
 int affinity_threads() {
@@ -76,21 +77,22 @@ DeviceTraits host_cpu_traits() {
     traits.threads = affinity_threads();
     return traits;
   }
-  throw UsageError(fmt::format("the CPU backend does not know this processor ({}); x86-64 and AArch64 are supported",
-                               host.str()));
+  throw UsageError(fmt::format(
+      "the CPU backend does not know this processor ({}); x86-64 and AArch64 are supported", host.str()));
 }
 
 DeviceTraits cpu_traits(std::string_view name) {
   if (name == "cpu") return host_cpu_traits();
   for (const Target& target : targets)
     if (name == target.name) return traits_of(target);
-  throw UsageError(
-      fmt::format("unknown CPU target \"{}\"; allowed are cpu (the host), x86-64, avx2, avx512 and aarch64", name));
+  throw UsageError(fmt::format(
+      "unknown CPU target \"{}\"; allowed are cpu (the host), x86-64, avx2, avx512 and aarch64", name));
 }
 
 bool host_can_run(const DeviceTraits& device) {
   const llvm::Triple host(llvm::sys::getProcessTriple());
-  if (device.kind != DeviceTraits::Kind::cpu || llvm::Triple(device.triple).getArch() != host.getArch()) return false;
+  if (device.kind != DeviceTraits::Kind::cpu || llvm::Triple(device.triple).getArch() != host.getArch())
+    return false;
   return host.isAArch64() || host_has(device.features);
 }
 
@@ -102,14 +104,17 @@ std::unique_ptr<llvm::TargetMachine> target_machine(const DeviceTraits& device) 
     llvm::InitializeAllTargetMCs();
     llvm::InitializeAllAsmPrinters();
   });
-  if (device.kind != DeviceTraits::Kind::cpu) throw UsageError(device.name + " is not a CPU: a CPU plan is needed");
+  if (device.kind != DeviceTraits::Kind::cpu)
+    throw UsageError(device.name + " is not a CPU: a CPU plan is needed");
   std::string error;
   const llvm::Target* target = llvm::TargetRegistry::lookupTarget(device.triple, error);
-  if (!target) throw UsageError(fmt::format("LLVM {} cannot compile for {}: {}", llvm_version(), device.triple, error));
+  if (!target)
+    throw UsageError(fmt::format("LLVM {} cannot compile for {}: {}", llvm_version(), device.triple, error));
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      device.triple, "", device.features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small, versions::optimized));
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(device.triple, "", device.features, options, llvm::Reloc::PIC_,
+                                  llvm::CodeModel::Small, versions::optimized));
 }
 
 }  // namespace isofold

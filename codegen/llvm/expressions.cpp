@@ -17,12 +17,18 @@ llvm::Value* emit_fma(Builder& builder, llvm::Value* a, llvm::Value* b, llvm::Va
 
 llvm::Value* emit_operation(Builder& builder, Op op, llvm::Value* a, llvm::Value* b, llvm::Value* c) {
   switch (op) {
-    case Op::add: return builder.CreateFAdd(a, b);
-    case Op::mul: return builder.CreateFMul(a, b);
-    case Op::div: return builder.CreateFDiv(a, b);
-    case Op::fma: return emit_fma(builder, a, b, c);
-    case Op::sqrt: return builder.CreateIntrinsic(llvm::Intrinsic::sqrt, {a->getType()}, {a});
-    default: throw InternalError("this operation is not arithmetic");
+    case Op::add:
+      return builder.CreateFAdd(a, b);
+    case Op::mul:
+      return builder.CreateFMul(a, b);
+    case Op::div:
+      return builder.CreateFDiv(a, b);
+    case Op::fma:
+      return emit_fma(builder, a, b, c);
+    case Op::sqrt:
+      return builder.CreateIntrinsic(llvm::Intrinsic::sqrt, {a->getType()}, {a});
+    default:
+      throw InternalError("this operation is not arithmetic");
   }
 }
 
@@ -52,7 +58,8 @@ void RowValues::hoist(int width) {
     if (is_scalar(static_cast<int>(index))) continue;
     const Node& node = spec_.nodes[index];
     for (int operand : {node.a, node.b, node.c})
-      if (operand >= 0 && is_scalar(operand)) hoisted_[{operand, width}] = splat(builder_, scalars_[at(operand)], width);
+      if (operand >= 0 && is_scalar(operand))
+        hoisted_[{operand, width}] = splat(builder_, scalars_[at(operand)], width);
   }
 }
 

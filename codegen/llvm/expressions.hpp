@@ -46,7 +46,11 @@ class Elements {
  public:
   /// `load(tensor)` gives `width` elements of an input as binary32; called once per use of a tensor.
   Elements(RowValues& row, int width, std::function<llvm::Value*(int tensor)> load)
-      : row_(row), width_(width), load_(std::move(load)), values_(row.spec().nodes.size()), bits_(values_.size()) {}
+      : row_(row),
+        width_(width),
+        load_(std::move(load)),
+        values_(row.spec().nodes.size()),
+        bits_(values_.size()) {}
 
   llvm::Value* value(int node);
   /// The value's bits as `dtype` stores them (see narrow).

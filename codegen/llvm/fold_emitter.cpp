@@ -50,9 +50,12 @@ llvm::Value* FoldEmitter::sum(const ValueList& pointers) {
   loads_ = &loads;
   const std::int64_t segment_elements = leaves_per_segment_ * fold_.leaf;
   const std::int64_t full = n_ / segment_elements;
-  const auto store = [&](llvm::Value* sum, llvm::Value* index) { builder_.CreateStore(sum, segment_place(index)); };
+  const auto store = [&](llvm::Value* sum, llvm::Value* index) {
+    builder_.CreateStore(sum, segment_place(index));
+  };
   emit_loop(builder_, 0, full, 1, "segment", [&](llvm::Value* index) {
-    llvm::Value* first = builder_.CreateMul(index, builder_.getInt64(static_cast<std::uint64_t>(segment_elements)));
+    llvm::Value* first =
+        builder_.CreateMul(index, builder_.getInt64(static_cast<std::uint64_t>(segment_elements)));
     store(segment(first, segment_elements), index);
   });
   std::int64_t done = full;
@@ -72,7 +75,8 @@ llvm::Value* FoldEmitter::segment(llvm::Value* first, std::int64_t count) {
   const std::int64_t rounds = count / round_elements;
   if (rounds > 0) round(first, round_elements, true);
   emit_loop(builder_, 1, rounds, 1, "round", [&](llvm::Value* index) {
-    llvm::Value* offset = builder_.CreateMul(index, builder_.getInt64(static_cast<std::uint64_t>(round_elements)));
+    llvm::Value* offset =
+        builder_.CreateMul(index, builder_.getInt64(static_cast<std::uint64_t>(round_elements)));
     round(builder_.CreateAdd(first, offset), round_elements, false);
   });
   if (count % round_elements != 0)
@@ -83,7 +87,9 @@ llvm::Value* FoldEmitter::segment(llvm::Value* first, std::int64_t count) {
 void FoldEmitter::round(llvm::Value* first, std::int64_t count, bool fresh) {
   const int elements = width_ * fold_.leaf;  // of a group
   const std::int64_t whole = count / elements;
-  const auto constant = [&](std::int64_t value) { return builder_.getInt64(static_cast<std::uint64_t>(value)); };
+  const auto constant = [&](std::int64_t value) {
+    return builder_.getInt64(static_cast<std::uint64_t>(value));
+  };
   if (accumulators_.size() > 1 || groups_ == 1) {
     for (std::int64_t index = 0; index < whole; ++index)
       group(constant(index), offset_by(builder_, first, index * elements), elements, fresh);
@@ -128,7 +134,8 @@ void FoldEmitter::group(llvm::Value* group, llvm::Value* first, int count, bool 
     }
     std::vector<llvm::Constant*> exists;
     for (int lane : loads_->lane_at()) exists.push_back(builder_.getInt1(lane * fold_.leaf + j < count));
-    const bool all = std::all_of(exists.begin(), exists.end(), [](llvm::Constant* c) { return c->isOneValue(); });
+    const bool all =
+        std::all_of(exists.begin(), exists.end(), [](llvm::Constant* c) { return c->isOneValue(); });
     chain = all ? next : builder_.CreateSelect(llvm::ConstantVector::get(exists), next, chain);
   }
   builder_.CreateStore(chain, slot);
@@ -138,7 +145,8 @@ llvm::Value* FoldEmitter::lane_tree() {
   llvm::Type* vector = vector_type(builder_.getFloatTy(), width_);
   ValueList lanes;
   for (int group = 0; group < groups_; ++group)
-    lanes.push_back(builder_.CreateLoad(vector, accumulator(builder_.getInt64(static_cast<std::uint64_t>(group)))));
+    lanes.push_back(
+        builder_.CreateLoad(vector, accumulator(builder_.getInt64(static_cast<std::uint64_t>(group)))));
   for (std::size_t half = lanes.size() / 2; half >= 1; half /= 2)
     for (std::size_t i = 0; i < half; ++i) lanes[i] = builder_.CreateFAdd(lanes[i], lanes[i + half]);
   // Within the vector every lane that still counts meets its partner in place.
@@ -161,7 +169,8 @@ llvm::Value* FoldEmitter::segment_tree() {
   ValueList sums;
   for (int first = 0; first < fold_.segments; first += width) {
     llvm::Value* index = builder_.getInt64(static_cast<std::uint64_t>(first));
-    sums.push_back(builder_.CreateLoad(vector, element_address(builder_, builder_.getFloatTy(), segments_, index)));
+    sums.push_back(
+        builder_.CreateLoad(vector, element_address(builder_, builder_.getFloatTy(), segments_, index)));
   }
   for (std::size_t half = sums.size() / 2; half >= 1; half /= 2)
     for (std::size_t i = 0; i < half; ++i) sums[i] = builder_.CreateFAdd(sums[i], sums[i + half]);

@@ -6,8 +6,9 @@
 
 namespace isofold {
 
-/// Emits a row's sum: the fold's leaves, lanes, lane trees and segment tree. A SIMD register is a run of fold lanes.
-/// Every accumulator starts as -0.0, the exact identity of addition, so what has no element needs no branch.
+/// Emits a row's sum: the fold's leaves, lanes, lane trees and segment tree. A SIMD register is a run of fold
+/// lanes. Every accumulator starts as -0.0, the exact identity of addition, so what has no element needs no
+/// branch.
 class FoldEmitter {
  public:
   /// `width`: lanes of a vector register.
@@ -37,10 +38,11 @@ class FoldEmitter {
   int groups_;  // vectors of lanes
   std::int64_t leaves_per_segment_;
   std::vector<llvm::AllocaInst*> promotable_;
-  std::vector<llvm::AllocaInst*> accumulators_;  // one for each group, or one array when there are many groups
-  llvm::AllocaInst* segments_ = nullptr;         // sums, in bit-reversed order
-  llvm::GlobalVariable* places_ = nullptr;       // of each segment in segments_
-  LeafLoads* loads_ = nullptr;                   // of the row that is being emitted
+  std::vector<llvm::AllocaInst*>
+      accumulators_;                        // one for each group, or one array when there are many groups
+  llvm::AllocaInst* segments_ = nullptr;    // sums, in bit-reversed order
+  llvm::GlobalVariable* places_ = nullptr;  // of each segment in segments_
+  LeafLoads* loads_ = nullptr;              // of the row that is being emitted
 };
 
 }  // namespace isofold

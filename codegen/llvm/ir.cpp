@@ -13,9 +13,13 @@ int width_of(const llvm::Value* value) {
   return vector ? static_cast<int>(vector->getNumElements()) : 1;
 }
 
-llvm::Value* float_constant(llvm::Type* type, float value) { return llvm::ConstantFP::get(type, llvm::APFloat(value)); }
+llvm::Value* float_constant(llvm::Type* type, float value) {
+  return llvm::ConstantFP::get(type, llvm::APFloat(value));
+}
 
-llvm::Value* int_constant(llvm::Type* type, std::uint64_t value) { return llvm::ConstantInt::get(type, value); }
+llvm::Value* int_constant(llvm::Type* type, std::uint64_t value) {
+  return llvm::ConstantInt::get(type, value);
+}
 
 llvm::Value* splat(Builder& builder, llvm::Value* value, int width) {
   return width == 1 ? value : builder.CreateVectorSplat(static_cast<unsigned>(width), value);

@@ -41,8 +41,8 @@ llvm::Value* offset_by(Builder& builder, llvm::Value* index, std::int64_t offset
 /// A local array of `count` elements in the entry block of the function, aligned for any vector.
 llvm::AllocaInst* local_array(Builder& builder, llvm::Type* element, std::int64_t count, const char* name);
 
-/// Emits `body(index)` for index = first, first + step, ... below last. When both bounds are constants and the body
-/// runs once, no loop is made.
+/// Emits `body(index)` for index = first, first + step, ... below last. When both bounds are constants and
+/// the body runs once, no loop is made.
 void emit_loop(Builder& builder, llvm::Value* first, llvm::Value* last, std::int64_t step, const char* name,
                llvm::function_ref<void(llvm::Value* index)> body);
 void emit_loop(Builder& builder, std::int64_t first, std::int64_t last, std::int64_t step, const char* name,

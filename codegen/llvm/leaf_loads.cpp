@@ -9,7 +9,8 @@ namespace {
 
 constexpr int part_bytes = 16;  // what shuffles within a register do not cross
 
-/// In every 128-bit part: the low or high half of a's words and b's words alternating, in units of `words` words.
+/// In every 128-bit part: the low or high half of a's words and b's words alternating, in units of `words`
+/// words.
 Mask unpack_mask(int width, int words, bool high) {
   Mask mask;
   for (int part = 0; part < width; part += 4)
@@ -31,8 +32,8 @@ ValueList transposed(Builder& builder, const ValueList& rows) {
   llvm::Value* ab_high = unpack(rows[0], rows[1], 1, true);
   llvm::Value* cd_low = unpack(rows[2], rows[3], 1, false);
   llvm::Value* cd_high = unpack(rows[2], rows[3], 1, true);
-  return {unpack(ab_low, cd_low, 2, false), unpack(ab_low, cd_low, 2, true), unpack(ab_high, cd_high, 2, false),
-          unpack(ab_high, cd_high, 2, true)};
+  return {unpack(ab_low, cd_low, 2, false), unpack(ab_low, cd_low, 2, true),
+          unpack(ab_high, cd_high, 2, false), unpack(ab_high, cd_high, 2, true)};
 }
 
 }  // namespace
@@ -70,7 +71,8 @@ llvm::Value* LeafLoads::part(int tensor, llvm::Value* first, int offset, int cou
   if (offset + elements <= count) return loaded(tensor, words, first, offset);
   llvm::Value* vector = llvm::Constant::getNullValue(vector_type(element, elements));
   for (int i = 0; offset + i < count; ++i)
-    vector = builder_.CreateInsertElement(vector, loaded(tensor, element, first, offset + i), builder_.getInt64(i));
+    vector = builder_.CreateInsertElement(vector, loaded(tensor, element, first, offset + i),
+                                          builder_.getInt64(i));
   return builder_.CreateBitCast(vector, words);
 }
 

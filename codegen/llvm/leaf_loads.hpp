@@ -8,10 +8,11 @@ namespace isofold {
 
 /// Reads runs of leaves and turns them into vectors of fold lanes.
 ///
-/// A block is `width` neighbouring leaves, one for each lane of a vector, so it is one run of memory. Leaves lie there
-/// element by element and a vector needs the same element of every leaf: the block is transposed in 32-bit words (two
-/// elements of a 16-bit dtype at once, told apart afterwards), within the 128-bit parts of the registers alone. That
-/// leaves the lanes of a vector in the order `lane_at`, which only the lane tree has to know.
+/// A block is `width` neighbouring leaves, one for each lane of a vector, so it is one run of memory. Leaves
+/// lie there element by element and a vector needs the same element of every leaf: the block is transposed in
+/// 32-bit words (two elements of a 16-bit dtype at once, told apart afterwards), within the 128-bit parts of
+/// the registers alone. That leaves the lanes of a vector in the order `lane_at`, which only the lane tree
+/// has to know.
 class LeafLoads {
  public:
   /// `pointers`: first element of the row (or of the column tensor) for each input of the Spec.
@@ -20,8 +21,8 @@ class LeafLoads {
   /// Lane of the block that a position of its vectors holds.
   const Mask& lane_at() const { return lane_at_; }
 
-  /// Element j of every leaf as binary32, for j = 0 .. leaf - 1, of the block at element `first` of which `count`
-  /// elements exist (the rest holds anything finite).
+  /// Element j of every leaf as binary32, for j = 0 .. leaf - 1, of the block at element `first` of which
+  /// `count` elements exist (the rest holds anything finite).
   ValueList load(int tensor, llvm::Value* first, int count);
 
  private:

@@ -26,7 +26,12 @@ llvm::Value* interleaved(Builder& builder, llvm::Value* a, llvm::Value* b) {
 }  // namespace
 
 OutputEmitter::OutputEmitter(RowValues& row, int width, bool streaming)
-    : row_(row), builder_(row.builder()), spec_(row.spec()), width_(width), streaming_(streaming), chunk_(4 * width) {
+    : row_(row),
+      builder_(row.builder()),
+      spec_(row.spec()),
+      width_(width),
+      streaming_(streaming),
+      chunk_(4 * width) {
   int halves = 0;
   for (const Tensor& tensor : spec_.inputs) halves += tensor.dtype == DType::f32 ? -1 : 1;
   for (const Output& output : spec_.outputs) halves += output.dtype == DType::f32 ? -1 : 1;
@@ -56,8 +61,9 @@ void OutputEmitter::emit(const Pointers& pointers) {
   std::int64_t done = looped;
   const auto cover = [&](int width, bool split) {
     const std::int64_t end = spec_.n - (spec_.n - done) % width;
-    emit_loop(builder_, done, end, width, "tail",
-              [&](llvm::Value* index) { piece({index, width, split, false}); });
+    emit_loop(builder_, done, end, width, "tail", [&](llvm::Value* index) {
+      piece({index, width, split, false});
+    });
     done = end;
   };
   if (split_) cover(2 * width_, true);
@@ -87,11 +93,13 @@ void OutputEmitter::fetch_ahead(llvm::Value* first) {
     const DType dtype = spec_.inputs[tensor].dtype;
     const int line = cache_line / static_cast<int>(size_of(dtype));
     for (int offset = 0; offset < chunk_; offset += line) {
-      llvm::Value* address = element_address(builder_, storage(builder_, dtype), pointers_->next_inputs[tensor],
-                                             offset_by(builder_, first, offset));
+      llvm::Value* address =
+          element_address(builder_, storage(builder_, dtype), pointers_->next_inputs[tensor],
+                          offset_by(builder_, first, offset));
       constexpr int read = 0, keep = 3, data = 1;
-      builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {address->getType()},
-                               {address, builder_.getInt32(read), builder_.getInt32(keep), builder_.getInt32(data)});
+      builder_.CreateIntrinsic(
+          llvm::Intrinsic::prefetch, {address->getType()},
+          {address, builder_.getInt32(read), builder_.getInt32(keep), builder_.getInt32(data)});
     }
   }
 }
@@ -118,11 +126,13 @@ ValueList OutputEmitter::load(const Piece& piece, int tensor) {
   llvm::Value* address =
       element_address(builder_, element, pointers_->inputs[static_cast<std::size_t>(tensor)], piece.first);
   const bool words = piece.split && dtype != DType::f32;
-  llvm::Type* type = words ? vector_type(builder_.getInt32Ty(), piece.width / 2) : vector_type(element, piece.width);
+  llvm::Type* type =
+      words ? vector_type(builder_.getInt32Ty(), piece.width / 2) : vector_type(element, piece.width);
   llvm::Value* memory = builder_.CreateAlignedLoad(type, address, llvm::Align(size_of(dtype)));
   ValueList parts;
   if (words)
-    parts = {builder_.CreateAnd(memory, int_constant(type, 0xffff)), builder_.CreateLShr(memory, int_constant(type, 16))};
+    parts = {builder_.CreateAnd(memory, int_constant(type, 0xffff)),
+             builder_.CreateLShr(memory, int_constant(type, 16))};
   else if (piece.split)
     parts = {every(builder_, memory, 0, 2, piece.width / 2), every(builder_, memory, 1, 2, piece.width / 2)};
   else

@@ -3,8 +3,9 @@
 
 namespace isofold {
 
-/// Emits the pass that computes and stores a row's outputs, in the order of memory, reading the row again. Every
-/// chunk is read completely before any of it is written, so an output may be the very buffer of an input.
+/// Emits the pass that computes and stores a row's outputs, in the order of memory, reading the row again.
+/// Every chunk is read completely before any of it is written, so an output may be the very buffer of an
+/// input.
 class OutputEmitter {
  public:
   /// First elements of a row (or of a column tensor).
@@ -20,7 +21,8 @@ class OutputEmitter {
   void emit(const Pointers& pointers);
 
  private:
-  /// Elements index .. index + width - 1 in one vector or, when pairs are split, in two: even and odd elements.
+  /// Elements index .. index + width - 1 in one vector or, when pairs are split, in two: even and odd
+  /// elements.
   struct Piece {
     llvm::Value* first = nullptr;
     int width = 0;

@@ -16,7 +16,8 @@ llvm::Function* declare(llvm::Module& module, const CpuSchedule& schedule) {
   llvm::LLVMContext& context = module.getContext();
   llvm::Type* pointer = llvm::PointerType::get(context, 0);
   llvm::Type* integer = llvm::Type::getInt64Ty(context);
-  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, pointer, pointer, integer, integer}, false);
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context),
+                                       {pointer, pointer, pointer, integer, integer}, false);
   auto* function = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, kernel_symbol, module);
   function->addFnAttr(llvm::Attribute::NoUnwind);
   // AVX-512: really use registers of the schedule's width.
@@ -85,7 +86,8 @@ class Tensors {
 std::unique_ptr<llvm::Module> emit_rows(llvm::LLVMContext& context, const Plan& plan) {
   const Spec& spec = plan.spec();
   const CpuSchedule& schedule = plan.cpu();
-  auto module = std::make_unique<llvm::Module>("isofold", context);
+  auto module = std::make_unique<llvm::Module>(text(plan), context);  // the first line of the printed module
+  module->setSourceFileName("isofold");
   llvm::Function* function = declare(*module, schedule);
   Builder builder(llvm::BasicBlock::Create(context, "entry", function));
   Tensors tensors(builder, spec, function);

@@ -5,7 +5,8 @@ namespace {
 
 [[noreturn]] void refuse() {
   throw UsageError(
-      "this Isofold was built without LLVM, so it has no CPU backend. Install LLVM 15 to 20 with its headers (Debian, "
+      "this Isofold was built without LLVM, so it has no CPU backend. Install LLVM 15 to 20 with its headers "
+      "(Debian, "
       "Ubuntu: apt install llvm-19-dev) and build again with -DISOFOLD_LLVM=ON");
 }
 

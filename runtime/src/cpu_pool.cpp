@@ -75,7 +75,8 @@ void CpuPool::stop() {
 
 void CpuPool::run(const Job& job) {
   if (job.count <= 0) return;
-  const bool alone = workers_.empty() || job.count <= job.grain || process_generation_ != process_generation.load();
+  const bool alone =
+      workers_.empty() || job.count <= job.grain || process_generation_ != process_generation.load();
   if (alone || busy_.exchange(true, std::memory_order_acquire)) {
     const FloatEnvironment environment;
     job.call(job.context, 0, job.count);

@@ -11,8 +11,9 @@
 
 namespace isofold {
 
-/// IEEE arithmetic as the numerics rules want it, on the calling thread for as long as the object lives: round to
-/// nearest even, subnormals kept, nothing trapped. Restores what was set before, exception flags included.
+/// IEEE arithmetic as the numerics rules want it, on the calling thread for as long as the object lives:
+/// round to nearest even, subnormals kept, nothing trapped. Restores what was set before, exception flags
+/// included.
 class FloatEnvironment {
  public:
   FloatEnvironment();
@@ -30,13 +31,13 @@ class FloatEnvironment {
 #endif
 };
 
-/// Threads that share the rows of a launch. Waiting threads sleep. One launch at a time uses the pool: whoever comes
-/// while it is busy (another thread, a body that launches again), and a child process after fork, does all its rows
-/// on the calling thread. Thread-safe except for construction and destruction.
+/// Threads that share the rows of a launch. Waiting threads sleep. One launch at a time uses the pool:
+/// whoever comes while it is busy (another thread, a body that launches again), and a child process after
+/// fork, does all its rows on the calling thread. Thread-safe except for construction and destruction.
 class CpuPool {
  public:
-  /// `threads`: how many work on a launch, the calling thread among them; at least 1. Throws UsageError when the
-  /// system does not give that many.
+  /// `threads`: how many work on a launch, the calling thread among them; at least 1. Throws UsageError when
+  /// the system does not give that many.
   explicit CpuPool(int threads);
   ~CpuPool();
   CpuPool(const CpuPool&) = delete;
@@ -73,10 +74,10 @@ class CpuPool {
   std::vector<std::thread> workers_;
   const int process_generation_;
   std::atomic<bool> busy_{false};
-  Job job_;                           // written while the gate is closed
+  Job job_;                            // written while the gate is closed
   std::atomic<std::int64_t> next_{0};  // first row that nobody has taken
-  std::atomic<int> launches_{0};      // workers sleep until it changes
-  std::atomic<int> gate_;             // workers inside a launch; `closed` is added when none may enter
+  std::atomic<int> launches_{0};       // workers sleep until it changes
+  std::atomic<int> gate_;              // workers inside a launch; `closed` is added when none may enter
   std::atomic<bool> stopping_{false};
 };
 

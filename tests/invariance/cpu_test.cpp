@@ -182,12 +182,26 @@ TEST_CASE("folds of other shapes than the default") {
   }));
 }
 
+#if defined(__x86_64__)
+TEST_CASE("a processor without fused multiply-add, where the kernel calls a function for it") {
+  for (DType dtype : dtypes) {
+    const Spec spec = rms_norm({.n = 300, .dtype = dtype, .residual = true});
+    const Plan plan =
+        make_plan(spec, default_fold(spec), CpuSchedule{.width = 4}, cpu_traits("x86-64")).value();
+    Call call(spec, plan.fold(), {.tokens = all_kinds, .seed = 2});
+    CHECK(fault(call, plan, CpuKernel(plan)) == "");
+  }
+}
+#endif
+
 TEST_CASE("other programs than RMSNorm") {
   const char* texts[] = {
       // A sum that is no product, of a value with a column and a constant in it.
-      "biased N=777 (x: bf16[row], bias: f32[column]) { t = sum(add(fma(x, 2, bias), sqrt(3))); y: f32 = div(x, t) "
+      "biased N=777 (x: bf16[row], bias: f32[column]) { t = sum(add(fma(x, 2, bias), sqrt(3))); y: f32 = "
+      "div(x, t) "
       "}",
-      "rounded N=260 (x: f32[row]) { t = sum(f16(x)); y: f16 = mul(bf16(x), div(t, N)); other: bf16 = f16(x) }",
+      "rounded N=260 (x: f32[row]) { t = sum(f16(x)); y: f16 = mul(bf16(x), div(t, N)); other: bf16 = f16(x) "
+      "}",
       "dot N=1000 (x: f16[row], weight: f16[column]) { t = sum(mul(x, weight)); y: bf16 = add(x, f16(t)) }",
   };
   for (const char* program : texts) {

@@ -8,16 +8,16 @@
 
 namespace isofold {
 
-/// Version of LLVM that the CPU backend was built with, for example "19.1.7"; empty when it was built without.
-/// In that case every other function of this header throws UsageError.
+/// Version of LLVM that the CPU backend was built with, for example "19.1.7"; empty when it was built
+/// without. In that case every other function of this header throws UsageError.
 std::string llvm_version();
 
-/// The CPU of this process: one of the levels of `cpu_traits` (what the hardware and the operating system both
-/// support), its width, and as many threads as the process may run on.
+/// The CPU of this process: one of the levels of `cpu_traits` (what the hardware and the operating system
+/// both support), its width, and as many threads as the process may run on.
 DeviceTraits host_cpu_traits();
 
-/// Traits of "cpu" (the host), or of a target to emit code for without running it: "x86-64", "avx2", "avx512" or
-/// "aarch64". Throws UsageError for other names.
+/// Traits of "cpu" (the host), or of a target to emit code for without running it: "x86-64", "avx2", "avx512"
+/// or "aarch64". Throws UsageError for other names.
 DeviceTraits cpu_traits(std::string_view name);
 
 /// What one CPU plan compiles to.
@@ -36,16 +36,18 @@ std::string cpu_assembly(const Plan& plan);
 /// A compiled CPU plan that can be run. Move-only; running it is thread-safe.
 class CpuKernel {
  public:
-  /// Computes rows first_row .. last_row - 1. `inputs` and `outputs` point at row 0 of each tensor in the Spec's
-  /// order, aligned to their elements; `strides` are in elements: one for each row-extent input, then one for each
-  /// output. An output may be the very buffer of an input with the same dtype and stride; other overlaps are not
-  /// allowed. The caller's rounding mode must be to nearest, with subnormals kept (`FloatEnvironment` of the runtime).
+  /// Computes rows first_row .. last_row - 1. `inputs` and `outputs` point at row 0 of each tensor in the
+  /// Spec's order, aligned to their elements; `strides` are in elements: one for each row-extent input, then
+  /// one for each output. An output may be the very buffer of an input with the same dtype and stride; other
+  /// overlaps are not allowed. The caller's rounding mode must be to nearest, with subnormals kept
+  /// (`FloatEnvironment` of the runtime).
   using Function = void(const void* const* inputs, void* const* outputs, const std::int64_t* strides,
                         std::int64_t first_row, std::int64_t last_row);
 
-  /// Loads `object`, which compile_cpu made from `plan` now or earlier (a cache). Throws UsageError when the plan's
-  /// target is not what this process runs on, or when the bytes are not an object file with the kernel in it. Code
-  /// that was changed inside a well-formed object cannot be told from the right one: verify stored bytes first.
+  /// Loads `object`, which compile_cpu made from `plan` now or earlier (a cache). Throws UsageError when the
+  /// plan's target is not what this process runs on, or when the bytes are not an object file with the kernel
+  /// in it. Code that was changed inside a well-formed object cannot be told from the right one: verify
+  /// stored bytes first.
   CpuKernel(const Plan& plan, std::string_view object);
   explicit CpuKernel(const Plan& plan) : CpuKernel(plan, compile_cpu(plan).object) {}
   CpuKernel(CpuKernel&&) noexcept;
