@@ -61,7 +61,7 @@ TEST_CASE(
   const std::vector<PlanSet> sets = testing::few_plan_sets();
   std::vector<Plan> plans;
   for (const PlanSet& set : sets)
-    for (const char* arch : {"sm_80", "sm_90", "sm_100"}) {
+    for (const std::string arch : {"sm_80", "sm_90", "sm_100"}) {
       const std::vector<Plan> of_set = distinct_candidates(set, arch, testing::RegisterBounds::matter);
       CAPTURE(set.name);
       CAPTURE(arch);

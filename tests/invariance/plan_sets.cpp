@@ -85,8 +85,10 @@ void add_folds(std::vector<PlanSet>& sets) {
   const Spec spec = rms_norm(variant(0, 1536, DType::bf16));
   std::vector<Fold> folds = fold_family(spec);
   // Short and empty segments, several lanes in a thread, leaves of one element and of many accesses.
-  folds.insert(folds.end(), {{1, 64, 8}, {2, 16, 64}, {32, 8, 16}, {8, 256, 2}, {64, 32, 1}, {16, 4, 32}});
-  for (const Fold& fold : folds) sets.push_back({fmt::format("{} | {}", text(spec), text(fold)), spec, fold});
+  folds.insert(folds.end(), {{1, 64, 8}, {2, 16, 16}, {32, 32, 2}, {8, 256, 2}, {64, 32, 1}, {16, 32, 4}});
+  for (const Fold& fold : folds)
+    if (!candidates(spec, fold, traits_of_arch("sm_90").value()).empty())
+      sets.push_back({fmt::format("{} | {}", text(spec), text(fold)), spec, fold});
 }
 
 void add_specs(std::vector<PlanSet>& sets) {

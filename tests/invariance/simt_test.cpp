@@ -117,8 +117,10 @@ void check_all(const std::vector<Item>& items) {
   for (std::thread& thread : threads) thread.join();
 
   MESSAGE(findings.kernels << " kernels, " << findings.runs << " runs");
-  for (std::size_t i = 0; i < std::min<std::size_t>(20, findings.faults.size()); ++i)
-    FAIL_CHECK(findings.faults[i]);
+  // A few of each spec and fold.
+  std::map<std::string, int> shown;
+  for (const std::string& fault : findings.faults)
+    if (shown.size() < 20 && ++shown[fault.substr(0, fault.find("| gpu"))] <= 2) FAIL_CHECK(fault);
   CHECK(findings.faults.size() == 0);
   // A generated kernel declares nothing that it does not use.
   for (std::size_t i = 0; i < std::min<std::size_t>(3, findings.warnings.size()); ++i)
@@ -132,7 +134,7 @@ TEST_CASE("every candidate schedule gives the oracle's bytes") {
   const std::vector<PlanSet> sets = testing::plan_sets();
   std::vector<Item> items;
   for (const PlanSet& set : sets)
-    for (const char* arch : {"sm_80", "sm_90"}) {
+    for (const std::string arch : {"sm_80", "sm_90"}) {
       const std::vector<Plan> plans = distinct_candidates(set, arch, testing::RegisterBounds::ignored);
       CAPTURE(set.name);
       CAPTURE(arch);

@@ -22,8 +22,6 @@ extern const SimtThread* simt_current;
 #define __global__ static
 #define __device__ static
 #define __forceinline__
-#define __launch_bounds__(...)
-#define __cluster_dims__(...)
 
 struct alignas(8) uint2 {
   unsigned x, y;
@@ -61,6 +59,11 @@ T __shfl_xor_sync(unsigned mask, T value, int distance, int line = __builtin_LIN
 }
 
 namespace simt_host {
+
+/// What a kernel says of its blocks: threads, and how many blocks share a multiprocessor.
+constexpr bool launch_bounds(int threads = 1, int blocks = 1) {
+  return threads >= 1 && threads <= 1024 && blocks >= 1;
+}
 
 template <class... Parameters, std::size_t... INDEX>
 void call(void (*kernel)(Parameters...), void** arguments, std::index_sequence<INDEX...>) {

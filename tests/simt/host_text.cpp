@@ -123,8 +123,8 @@ std::string host_text(std::string_view cuda) {
   if (text.find("__shared__") != std::string::npos)
     throw std::runtime_error("a __shared__ declaration that is not understood: " +
                              text.substr(text.find("__shared__"), 80));
-  static const std::regex linkage("extern \"C\" __global__");
-  return std::regex_replace(text, linkage, "__global__");
+  static const std::regex entry(R"(extern "C" __global__ void (?:__launch_bounds__\(([^)]*)\) )?)");
+  return std::regex_replace(text, entry, "static_assert(simt_host::launch_bounds($1)); __global__ void ");
 }
 
 }  // namespace isofold::simt
