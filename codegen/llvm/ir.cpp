@@ -81,7 +81,11 @@ void emit_loop(Builder& builder, llvm::Value* first, llvm::Value* last, std::int
   auto* before = builder.GetInsertBlock();
   auto* loop = llvm::BasicBlock::Create(context, title, function);
   auto* done = llvm::BasicBlock::Create(context, title + ".done", function);
-  builder.CreateCondBr(builder.CreateICmpSLT(first, last), loop, done);
+  llvm::Value* any = builder.CreateICmpSLT(first, last);
+  if (llvm::isa<llvm::Constant>(any))
+    builder.CreateBr(loop);  // constant bounds: checked by the caller
+  else
+    builder.CreateCondBr(any, loop, done);
   builder.SetInsertPoint(loop);
   llvm::PHINode* index = builder.CreatePHI(first->getType(), 2, title + ".index");
   index->addIncoming(first, before);
