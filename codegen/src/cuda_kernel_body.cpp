@@ -67,12 +67,33 @@ void CudaKernelWriter::write_output_pointers(bool late) {
 }
 
 void CudaKernelWriter::write_early_weights() {
-  const auto columns = inputs_of(needed_by_outputs(true), Extent::column);
+  const auto columns = late_columns();
   if (columns.empty()) return;
   declare_words(columns);
   open_leaves();
   write_load(columns);
   code_.close();
+}
+
+/// What the sum, early outputs and carried values need.
+std::vector<int> CudaKernelWriter::columns_before_sum() const {
+  std::vector<bool> needed = needed_by(spec_, sum_);
+  const auto also = [&](const std::vector<bool>& more) {
+    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+  };
+  if (schedule_.staging != Staging::reread) {
+    also(needed_by_outputs(false));
+    for (const Carried& carried : carried_) also(needed_by(spec_, carried.node));
+  }
+  return inputs_of(needed, Extent::column);
+}
+
+/// What the outputs after the sum need and registers do not hold yet.
+std::vector<int> CudaKernelWriter::late_columns() const {
+  std::vector<int> columns = inputs_of(needed_by_outputs(true), Extent::column);
+  if (schedule_.staging == Staging::registers)
+    for (int loaded : columns_before_sum()) std::erase(columns, loaded);
+  return columns;
 }
 
 /// Rows that do not stay in registers are loaded in batches; what a batch declares ends with it.
@@ -92,8 +113,7 @@ void CudaKernelWriter::write_reduction_pass(KernelPart) {
     for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
       for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
   const std::vector<int> rows = inputs_of(needed, Extent::row);
-  std::vector<bool> before = needed_by(spec_, sum_);
-  const std::vector<int> columns = inputs_of(before, Extent::column);
+  const std::vector<int> columns = columns_before_sum();
   write_row_pointers(rows);
   if (keep) write_output_pointers(false);
   code_.blank();
@@ -276,7 +296,7 @@ void CudaKernelWriter::write_output_pass() {
   const bool reread = schedule_.staging == Staging::reread;
   const auto late = needed_by_outputs(true);
   const auto early = needed_by_outputs(false);
-  std::vector<int> columns = inputs_of(late, Extent::column);
+  std::vector<int> columns = late_columns();
   std::vector<int> rows;
   if (reread) {
     std::vector<bool> needed = late;

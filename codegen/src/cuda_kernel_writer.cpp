@@ -154,10 +154,13 @@ void CudaKernelWriter::open_leaves(bool uses_element) {
   begin_leaf(uses_element);
 }
 
+/// Of the thread's leaf inside a loop over leaves.
+const char* CudaKernelWriter::leaf_index() const { return shape_.leaves_per_thread == 1 ? "0" : "i"; }
+
 void CudaKernelWriter::begin_leaf(bool uses_element) {
   const bool batches = batch_ != shape_.leaves_per_thread;
   if (batches) code_.line("const int i = batch{};", batch_ > 1 ? " + b" : "");
-  const char* index = !batches && batch_ == 1 ? "0" : "i";
+  const char* index = leaf_index();
   if (uses_element || row_mask_ || tail_mask_)
     code_.line("const int element = first_element({}lane, {});", row_warp_.empty() ? "" : row_warp_ + ", ", index);
   if (!masked() && !(token_mask_ && uses_element)) return;
@@ -252,7 +255,7 @@ void CudaKernelWriter::write_staged(bool to_shared) {
     const int words = words_per_leaf(carried.dtype, fold_);
     const bool exact = is_exact(carried);
     const std::string name = name_of_node(carried.node) + (exact ? "" : "_words") + slot();
-    const std::string at = fmt::format("staged[(i * STAGED_WORDS + {}w) * BLOCK_THREADS]", first ? fmt::format("{} + ", first) : "");
+    const std::string at = fmt::format("staged[({} * STAGED_WORDS + {}w) * BLOCK_THREADS]", leaf_index(), first ? fmt::format("{} + ", first) : "");
     code_.unrolled("w", fmt::format("{}", words));
     if (to_shared) code_.line("{} = {};", at, fmt::format(fmt::runtime(exact ? "__float_as_uint({}[w])" : "{}[w]"), name));
     else code_.line("{}[w] = {};", name, exact ? fmt::format("__uint_as_float({})", at) : at);

@@ -60,9 +60,12 @@ class CudaKernelWriter {
 
   std::vector<int> inputs_of(const std::vector<bool>& needed, Extent extent) const;
   std::vector<int> carried_inputs() const;
+  std::vector<int> columns_before_sum() const;
+  std::vector<int> late_columns() const;
   std::vector<bool> needed_by_outputs(bool late) const;
   bool is_exact(const Carried& carried) const;  // kept as binary32 values, not as packed words
   std::string name_of_node(int index) const;
+  const char* leaf_index() const;
   std::string slot() const;        // index of the leaf in arrays of words: "[i]", "[b]" or ""
   std::string slot_count() const;  // the extent of that index
   std::string sum_slot() const;    // index of the leaf's chain
