@@ -19,6 +19,8 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 constexpr std::size_t subjects_at_once = 16;
 /// Launches of one graph.
 constexpr std::size_t most_launches = 4096;
+/// Replays before the first sample: graphs are uploaded, and the clocks have time to rise.
+constexpr double warm_up_seconds = 0.01;
 
 /// Launches that fill a replay: whole rotations over `calls`. The time of one is guessed from below, so that the replay
 /// becomes too long rather than too short.
@@ -80,7 +82,10 @@ std::vector<Measurement> GraphTimer::measure(const TimingEffort& effort) const {
   std::vector<Measurement> out(subjects_.size());
   if (subjects_.empty()) return out;
   const Clock::time_point start = Clock::now();
-  for (const Subject& subject : subjects_) subject.graph.launch(stream_.get());  // the first launch uploads the graph
+  do {
+    for (const Subject& subject : subjects_) subject.graph.launch(stream_.get());
+    stream_.synchronize();
+  } while (seconds_since(start) < warm_up_seconds);
   std::vector<std::vector<double>> samples(subjects_.size());
   for (int taken = 0; taken < effort.max_samples;) {
     const int rounds = std::min(effort.min_samples, effort.max_samples - taken);

@@ -16,7 +16,8 @@ namespace isofold {
 
 // GPU time is that of a replayed CUDA graph of many launches, divided by their number, between two events; never a host
 // clock around an asynchronous launch. What is compared is replayed in turns, so that a drift of the clocks meets all
-// alike. The tensors of the launches rotate over more than 1.5 x L2, so that none finds its input in the cache.
+// alike. The rows of the launches rotate over more than 1.5 x L2, so that none finds its input in the cache; weights are
+// the same in every call.
 
 struct TimingEffort {
   double replay_microseconds = 1000;  // one replay takes at least about this long: what a replay costs itself vanishes

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <filesystem>
 #include <utility>
@@ -146,7 +147,10 @@ KernelTarget RuntimeImpl::open_gpu(int ordinal) {
     throw UsageError(fmt::format("cuda:{} ({}) is sm_{}, which is too old: sm_{} or later is needed", ordinal, info.name,
                                  info.arch, min_arch));
   KernelTarget target;
-  target.nvrtc = Nvrtc::open({.path = settings_.nvrtc.value, .newest_major = driver->version() / 1000});
+  target.nvrtc = Nvrtc::open({.path = settings_.nvrtc.value,
+                              .cuda_roots = settings_.cuda_roots,
+                              .python_roots = settings_.python_roots,
+                              .newest_major = driver->version() / 1000});
   target.nvrtc->target_for(info.arch);
   target.context = std::make_shared<const Context>(driver, ordinal);
   device_ = traits_of(info);

@@ -31,6 +31,8 @@ constexpr TimingEffort last_effort{
     .replay_microseconds = 1000, .min_samples = 10, .max_samples = 60, .enough_spread = 0.004, .seconds = 0.4};
 constexpr double second_slack = 1.15, last_slack = 1.04;
 constexpr std::size_t second_own = 12, second_others = 12, last_own = 4, last_others = 4;
+/// A CPU's launches take long enough to be timed one by one: fewer samples will do.
+constexpr int cpu_samples = 3;
 /// Part of a token count's time after which the first stage takes no further heat.
 constexpr double first_stage_share = 0.6;
 
@@ -131,8 +133,9 @@ std::vector<TunerSearch::Entry> TunerSearch::entries(std::int64_t tokens) const 
   return out;
 }
 
-void TunerSearch::run_stage(KernelBench& bench, std::vector<Entry*> entries, int stage, const TimingEffort& effort,
+void TunerSearch::run_stage(KernelBench& bench, std::vector<Entry*> entries, int stage, TimingEffort effort,
                             double seconds) {
+  if (!runtime_.is_gpu()) effort.min_samples = std::min(effort.min_samples, cpu_samples);
   const Clock::time_point start = Clock::now();
   for (std::size_t first = 0; first < entries.size(); first += heat) {
     if (first > 0 && (stopped_ || seconds_since(start) > seconds)) return;
@@ -181,10 +184,13 @@ TokenResult TunerSearch::race(std::int64_t tokens, double seconds) {
   };
   std::stable_sort(order.begin(), order.end(), [&](const Entry* a, const Entry* b) { return rank(a) < rank(b); });
 
+  const Clock::time_point start = Clock::now();
   KernelBench bench(runtime_, op_.spec(), tokens);
   run_stage(bench, order, 1, first_effort, first_stage_share * seconds);
-  run_stage(bench, survivors(entries, 1, second_slack, second_own, second_others), 2, second_effort, seconds);
-  run_stage(bench, survivors(entries, 2, last_slack, last_own, last_others), 3, last_effort, seconds);
+  if (seconds_since(start) < seconds)
+    run_stage(bench, survivors(entries, 1, second_slack, second_own, second_others), 2, second_effort, seconds);
+  if (seconds_since(start) < seconds)
+    run_stage(bench, survivors(entries, 2, last_slack, last_own, last_others), 3, last_effort, seconds);
 
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.stage != b.stage ? a.stage > b.stage : a.measurement.microseconds < b.measurement.microseconds;
