@@ -105,7 +105,9 @@ int examine_gpus(Findings& out, const Settings& settings) {
 
 void examine_compilers(Findings& out, const Settings& settings, int driver_major) {
   try {
-    NvrtcSearch search{.path = settings.nvrtc.value};
+    NvrtcSearch search{.path = settings.nvrtc.value,
+                       .cuda_roots = settings.cuda_roots,
+                       .python_roots = settings.python_roots};
     if (driver_major > 0) search.newest_major = driver_major;
     const auto nvrtc = Nvrtc::open(search);
     out.good("NVRTC", fmt::format("{}, {}", nvrtc->version(), nvrtc->library_path()),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <isofold/codegen/cpu_backend.hpp>
+#include <isofold/codegen/cuda_emitter.hpp>
 #include <isofold/error.hpp>
 
 #include "kernel_store.hpp"
@@ -58,7 +59,10 @@ struct Target::Compiler {
         log(settings.log.value),
         disk(settings.cache.value ? settings.cache_dir.value : std::nullopt, log) {
     KernelTarget target;
-    if (traits.kind == DeviceTraits::Kind::cuda) target.nvrtc = Nvrtc::open({.path = settings.nvrtc.value});
+    if (traits.kind == DeviceTraits::Kind::cuda)
+      target.nvrtc = Nvrtc::open({.path = settings.nvrtc.value,
+                                  .cuda_roots = settings.cuda_roots,
+                                  .python_roots = settings.python_roots});
     store.emplace(std::move(target), disk, log, settings.dump.value);
   }
 
@@ -72,6 +76,8 @@ Target::Target(const std::string& device) {
   if (auto traits = absent_device(device)) {
     name_ = device;
     traits_ = std::move(*traits);
+    // No Runtime is made, which would see to this.
+    if (const auto folder = Settings::from_environment().templates.value) use_template_folder(*folder);
     return;
   }
   runtime_ = open_runtime(device);
