@@ -9,8 +9,8 @@ using namespace cuda;
 namespace release {
 namespace {
 
-/// Makes the context current if it can, and ignores what the call returns: at process exit the driver may be
-/// gone.
+/// Makes the context current if it can, and ignores what the call returns: at process exit the driver may be gone.
+/// Releasing touches no captured stream, so a capture in global mode in some thread shall not be broken by it.
 template <class Call>
 void quietly(const Context& context, Call call) noexcept {
   const FunctionTable& api = context.api();
@@ -18,7 +18,10 @@ void quietly(const Context& context, Call call) noexcept {
   if (api.cuCtxGetCurrent(&previous) != CUDA_SUCCESS) return;
   const bool change = previous != context.handle();
   if (change && api.cuCtxSetCurrent(context.handle()) != CUDA_SUCCESS) return;
+  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  const bool relaxed = api.cuThreadExchangeStreamCaptureMode(&mode) == CUDA_SUCCESS;
   call(api);
+  if (relaxed) api.cuThreadExchangeStreamCaptureMode(&mode);
   if (change) api.cuCtxSetCurrent(previous);
 }
 
