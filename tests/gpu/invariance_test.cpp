@@ -127,7 +127,8 @@ TEST_SUITE("thorough") {
     for (const RmsNormOptions& options : {RmsNormOptions{.n = 4096}, RmsNormOptions{.n = 5120, .residual = true}}) {
       const Spec spec = rms_norm(options);
       for (const Fold& fold : fold_family(spec))
-        sets.push_back({.name = text(fold), .spec = spec, .fold = fold, .offset = 0, .stride_padding = 0});
+        if (!candidates(spec, fold, gpu().device()).empty())  // some folds suit other row lengths only
+          sets.push_back({.name = text(fold), .spec = spec, .fold = fold, .offset = 0, .stride_padding = 0});
     }
     check_candidates(sets, 12);
   }
