@@ -57,6 +57,13 @@ double get_time(const Json& object, const char* key) {
 /// Nanoseconds are as fine as a measurement is.
 double rounded(double microseconds) { return std::round(microseconds * 1000) / 1000; }
 
+/// The Spec's text with every constant replaced by 1: what its speed depends on.
+std::string shape_of(Spec spec) {
+  for (Node& node : spec.nodes)
+    if (node.op == Op::constant) node.value = 1;
+  return text(spec);
+}
+
 auto key_of(const TableRecord& record) { return std::tie(record.spec, record.fold, record.device); }
 
 }  // namespace
@@ -155,14 +162,21 @@ void TuningTable::read(const std::string& path) {
   for (const std::string& file : files) read_text(file, read_file(file, "tuning table"));
 }
 
-void TuningTable::add(TableRecord record) { records_.push_back(std::move(record)); }
+void TuningTable::add(TableRecord record) {
+  indices_.push_back({shape_of(parse_spec(record.spec)), parse_device_traits(record.device)});
+  records_.push_back(std::move(record));
+}
 
 const TableRecord* TuningTable::find(const Spec& spec, const Fold& fold, const DeviceTraits& device) const {
-  const std::string spec_text = text(spec), fold_text = text(fold);
-  for (auto record = records_.rbegin(); record != records_.rend(); ++record)
-    if (record->spec == spec_text && record->fold == fold_text && same_device(parse_device_traits(record->device), device))
-      return &*record;
-  return nullptr;
+  const std::string spec_text = text(spec), fold_text = text(fold), shape = shape_of(spec);
+  const TableRecord* like = nullptr;
+  for (std::size_t i = records_.size(); i-- > 0;) {
+    const TableRecord& record = records_[i];
+    if (indices_[i].shape != shape || record.fold != fold_text || !same_device(indices_[i].device, device)) continue;
+    if (record.spec == spec_text) return &record;
+    if (like == nullptr) like = &record;
+  }
+  return like;
 }
 
 void TuningTable::write(const std::string& path) const {

@@ -128,7 +128,8 @@ TEST_CASE("find compares Spec, Fold and device; the later record wins") {
   table.add(record(4096, 3));
   REQUIRE(table.find(spec, fold, device) != nullptr);
   CHECK(table.find(spec, fold, device)->ranges[0].microseconds == 3);
-  CHECK(table.find(rms_norm({.n = 4096, .eps = 1e-5f}), fold, device) == nullptr);
+  CHECK(table.find(rms_norm({.n = 4096, .weight = false}), fold, device) == nullptr);
+  CHECK(table.find(rms_norm({.n = 2048}), default_fold(rms_norm({.n = 2048})), device) == nullptr);
   CHECK(table.find(spec, Fold{.leaf = 8, .lanes = 32, .segments = 1}, device) == nullptr);
   CHECK(table.find(spec, fold, *traits_of_arch("sm_100")) == nullptr);
 
@@ -141,6 +142,20 @@ TEST_CASE("find compares Spec, Fold and device; the later record wins") {
   other = device;
   other.name = "H200";
   CHECK(table.find(spec, fold, other) == nullptr);
+}
+
+TEST_CASE("a Spec that differs in constants alone has the same schedules, unless it has a record of its own") {
+  const Spec other = rms_norm({.n = 4096, .eps = 1e-5f});
+  TuningTable table;
+  table.add(record(4096, 1));
+  REQUIRE(table.find(other, fold, device) != nullptr);
+  CHECK(table.find(other, fold, device)->ranges[0].microseconds == 1);
+  TableRecord own = record(4096, 2);
+  own.spec = text(other);
+  table.add(own);
+  table.add(record(4096, 3));
+  CHECK(table.find(other, fold, device)->ranges[0].microseconds == 2);
+  CHECK(table.find(spec, fold, device)->ranges[0].microseconds == 3);
 }
 
 TEST_CASE("written tables hold one record for each key, in order, and read back") {

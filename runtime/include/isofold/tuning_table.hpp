@@ -52,8 +52,10 @@ class TuningTable {
   /// What was skipped so far, and why.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
+  /// Throws UsageError when the Spec's or the device's text does not parse.
   void add(TableRecord record);
-  /// The last record for the Spec, the Fold and a device that is the `same_device`; null when there is none.
+  /// The last record for the Spec, the Fold and a device that is the `same_device`; else the last one for a Spec that
+  /// differs in constants alone, such as eps, which changes bits but no time; null when there is none.
   const TableRecord* find(const Spec& spec, const Fold& fold, const DeviceTraits& device) const;
   const std::vector<TableRecord>& records() const { return records_; }
   /// Writes atomically; records sorted, one per (spec, fold, device). Throws UsageError when that cannot be done; then
@@ -61,7 +63,12 @@ class TuningTable {
   void write(const std::string& path) const;
 
  private:
+  struct Index {  // of the record in the same place
+    std::string shape;
+    DeviceTraits device;
+  };
   std::vector<TableRecord> records_;
+  std::vector<Index> indices_;
   std::vector<std::string> warnings_;
 };
 
