@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   try {
     const Settings settings = Settings::from_environment();
     if (Driver::open(settings.cuda.value)->device_count() == 0) throw UsageError("the driver finds no device");
-    Nvrtc::open({.path = settings.nvrtc.value});
+    Nvrtc::open({.path = settings.nvrtc.value, .cuda_roots = settings.cuda_roots, .python_roots = settings.python_roots});
   } catch (const UsageError& error) {
     std::printf("skipped: %s\n", error.what());
     return 77;
