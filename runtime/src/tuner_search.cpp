@@ -150,8 +150,8 @@ void TunerSearch::run_stage(KernelBench& bench, std::vector<Entry*> entries, int
   }
 }
 
-/// Those of the last stage within `slack` of its best, fastest first: at most `own` of the operator's fold and `others`
-/// of all other folds together. The operator's fold always has one.
+/// Those of the last stage near its best, fastest first: at most `own` of the operator's fold within `slack` of that
+/// fold's best, and `others` of all other folds together within `slack` of the best of all.
 std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entries, int stage, double slack,
                                                         std::size_t own, std::size_t others) {
   std::vector<Entry*> measured;
@@ -160,15 +160,17 @@ std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entr
   std::stable_sort(measured.begin(), measured.end(), [](const Entry* a, const Entry* b) {
     return a->measurement.microseconds < b->measurement.microseconds;
   });
+  const auto own_best = std::find_if(measured.begin(), measured.end(), [](const Entry* entry) { return entry->family == 0; });
   std::vector<Entry*> out;
   std::size_t own_count = 0, other_count = 0;
   for (Entry* entry : measured) {
-    const bool near = entry->measurement.microseconds <= slack * measured.front()->measurement.microseconds;
     const bool is_own = entry->family == 0;
-    if (is_own ? own_count == 0 || (near && own_count < own) : near && other_count < others) {
-      out.push_back(entry);
-      ++(is_own ? own_count : other_count);
-    }
+    const Entry* best = is_own ? *own_best : measured.front();
+    if (entry->measurement.microseconds > slack * best->measurement.microseconds) continue;
+    std::size_t& taken = is_own ? own_count : other_count;
+    if (taken == (is_own ? own : others)) continue;
+    out.push_back(entry);
+    ++taken;
   }
   return out;
 }
