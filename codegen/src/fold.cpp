@@ -14,6 +14,8 @@ namespace {
 
 /// Segments of the default fold at most: 64 warps can share a row. Measured: docs/benchmarks.md, "The default fold".
 constexpr std::int64_t default_segment_limit = 64;
+/// 128 bytes.
+constexpr std::int64_t leaves_per_cache_line = 8;
 
 std::int64_t power_of_two_at_least(std::int64_t value) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
@@ -51,17 +53,21 @@ std::string broken_rule(const Fold& fold) {
 Fold default_fold(const Spec& spec) {
   // A leaf is one 16-byte access of the first input. A warp reads 32 leaves at once: a segment for each warp's worth
   // makes every launch shape from one warp to a cluster per row cheap. Rows of more than 8 such segments take fewer,
-  // longer ones where that keeps at least 7 in 10 of a warp's lanes busy.
+  // longer ones where only those keep 7 in 10 of a warp's lanes busy and begin at whole cache lines.
   Fold fold;
   fold.leaf = static_cast<int>(16 / size_of(spec.inputs.front().dtype));
   const std::int64_t count = leaves(fold, spec.n);
+  const auto each = [&](std::int64_t segments) { return (count + segments - 1) / segments; };
   const auto busy_percent = [&](std::int64_t segments) {
-    const std::int64_t rounds = ((count + segments - 1) / segments + 31) / 32;
-    return 100 * count / (segments * rounds * 32);
+    return 100 * count / (segments * ((each(segments) + 31) / 32) * 32);
   };
-  std::int64_t best = std::min(power_of_two_at_least((count + 31) / 32), default_segment_limit);
-  for (std::int64_t segments = best; segments >= 8 && busy_percent(best) < 70; segments /= 2)
-    if (busy_percent(segments) > busy_percent(best)) best = segments;
+  const auto suits = [&](std::int64_t segments) {
+    return busy_percent(segments) >= 70 && each(segments) % leaves_per_cache_line == 0;
+  };
+  const std::int64_t most = std::min(power_of_two_at_least((count + 31) / 32), default_segment_limit);
+  std::int64_t best = most;
+  for (std::int64_t segments = most; segments >= 8 && !suits(best); segments /= 2)
+    if (suits(segments) || busy_percent(segments) > busy_percent(best)) best = segments;
   fold.segments = static_cast<int>(best);
   fold.lanes = static_cast<int>(std::min<std::int64_t>(power_of_two_at_least(leaves_per_segment(fold, spec.n)), 32));
   return fold;
