@@ -1,0 +1,129 @@
+// The tuner and its bit gate on the CPU backend; tests/gpu has the same on a GPU.
+#include <isofold/tuner.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "bench_timing.hpp"
+#include "bit_gate.hpp"
+#include "runtime_impl.hpp"
+
+using namespace isofold;
+
+namespace {
+
+Runtime cpu() { return Runtime({.device = "cpu", .cache_folder = "off", .tables = {}}); }
+
+/// Runs the right kernel and then does harm to one value.
+struct Harmful final : Kernel {
+  Harmful(KernelStore& store, const Plan& plan, std::size_t parameter, std::int64_t element, std::uint16_t flip)
+      : Kernel(plan, store.image(plan)), right(store.load(plan, store.image(plan))), parameter(parameter), element(element), flip(flip) {}
+  void launch(CUstream_st* stream, const Parameters& parameters, std::int64_t tokens, void* workspace) const override {
+    right->launch(stream, parameters, tokens, workspace);
+    reinterpret_cast<std::uint16_t*>(parameters.values[parameter])[element < 0 ? tokens * plan().spec().n : element] ^= flip;
+  }
+  std::unique_ptr<const Kernel> right;
+  std::size_t parameter;
+  std::int64_t element;
+  std::uint16_t flip;
+};
+
+}  // namespace
+
+TEST_CASE("the bit gate sees one wrong bit and one byte too many") {
+  const Runtime runtime = cpu();
+  KernelStore& store = runtime.impl()->store();
+  const Operator op = runtime.rms_norm({.n = 96, .residual = true});
+  const Plan plan = op.plan(1);
+  BitGate gate(store.target(), op.spec(), op.fold());
+  CHECK(gate.check(*store.load(plan, store.image(plan))) == "");
+  const std::size_t y = 3, sum = 4;  // parameters behind x, residual, weight
+  CHECK(gate.check(Harmful(store, plan, y, 95, 1)) ==
+        text(plan.schedule()) + " over 1 tokens: y: row 0 differs from the oracle, first at element 95");
+  CHECK(gate.check(Harmful(store, plan, sum, 7, 0x8000)) ==
+        text(plan.schedule()) + " over 1 tokens: residual_out: row 0 differs from the oracle, first at element 7");
+  CHECK(gate.check(Harmful(store, plan, sum, -1, 1)) ==
+        text(plan.schedule()) + " over 1 tokens: residual_out: bytes behind the last row were written");
+}
+
+TEST_CASE("tuning measures every token count and is used from then on") {
+  const Runtime runtime = cpu();
+  Operator op = runtime.rms_norm({.n = 256, .residual = true});
+  op.prepare_up_to(100);
+  CHECK(op.choice(1).origin == "cost model");
+  std::vector<std::string> stages;
+  const TuneResult result = tune(op, {.tokens = {1, 40}, .seconds = 0.5, .progress = [&](const TuneProgress& progress) {
+                                        CHECK(progress.done <= progress.total);
+                                        if (stages.empty() || stages.back() != progress.stage) stages.push_back(progress.stage);
+                                        return true;
+                                      }});
+  CHECK(stages == std::vector<std::string>{"compile", "verify", "measure"});
+  CHECK(result.candidates >= 2);
+  CHECK(result.rejected == 0);
+  REQUIRE(result.tokens.size() == 2);
+  for (const TokenResult& tokens : result.tokens) {
+    REQUIRE(!tokens.timings.empty());
+    CHECK(tokens.timings.front().microseconds > 0);
+    CHECK(tokens.timings.front().fold == op.fold());
+    CHECK(op.choice(tokens.tokens).origin == "tuned in this process");
+  }
+  CHECK(op.choice(1).schedule == text(result.record.ranges.front().schedule));
+  CHECK(parse_table_record(to_json_line(result.record)).spec == text(op.spec()));
+}
+
+TEST_CASE("tuning over folds knows the fastest of all") {
+  const Runtime runtime = cpu();
+  Operator op = runtime.rms_norm({.n = 512});
+  const TuneResult result = tune(op, {.tokens = {8}, .seconds = 0.5, .max_candidates = 1, .any_fold = true});
+  REQUIRE(result.tokens.size() == 1);
+  CHECK(result.rejected == 0);
+  CHECK(result.tokens[0].timings.size() == 1);
+  CHECK(result.tokens[0].best_any_fold.microseconds > 0);
+  CHECK(result.tokens[0].best_any_fold.microseconds <= result.tokens[0].timings.front().microseconds);
+}
+
+TEST_CASE("a caller who stops gets what is known") {
+  const Runtime runtime = cpu();
+  Operator op = runtime.rms_norm({.n = 256});
+  for (const char* stage : {"compile", "verify", "measure"}) {
+    const TuneResult result = tune(op, {.tokens = {1}, .seconds = 0.1, .progress = [&](const TuneProgress& progress) {
+                                          return progress.stage != stage;
+                                        }});
+    CHECK(result.tokens.empty());
+    CHECK(result.record.ranges.empty());
+    CHECK(op.choice(1).origin == "cost model");
+  }
+}
+
+TEST_CASE("options that make no sense are refused") {
+  const Runtime runtime = cpu();
+  Operator op = runtime.rms_norm({.n = 256});
+  CHECK_THROWS_WITH_AS(tune(op, {.tokens = {}}), "tune: no token counts were given", UsageError);
+  CHECK_THROWS_WITH_AS(tune(op, {.tokens = {0}}), "tune: token counts must ascend from at least 1, 0 follows 0", UsageError);
+  CHECK_THROWS_AS(tune(op, {.tokens = {4, 4}}), UsageError);
+  CHECK_THROWS_AS(tune(op, {.tokens = {1}, .seconds = 0}), UsageError);
+  CHECK_THROWS_AS(tune(op, {.tokens = {1}, .seconds = std::nan("")}), UsageError);
+  CHECK_THROWS_AS(tune(op, {.tokens = {1}, .seconds = std::numeric_limits<double>::infinity()}), UsageError);
+  CHECK_THROWS_AS(tune(op, {.tokens = {1}, .max_candidates = -1}), UsageError);
+}
+
+TEST_CASE("a summary is the median and the spread of the middle half") {
+  const Measurement even = summary({4, 1, 3, 2});
+  CHECK(even.microseconds == 2.5);
+  CHECK(even.spread == doctest::Approx(1.5 / 2.5));
+  CHECK(even.samples == 4);
+  CHECK(summary({7}).microseconds == 7);
+  CHECK(summary({7}).spread == 0);
+  CHECK(summary({}).samples == 0);
+}
+
+TEST_CASE("copying is measured on the CPU, an empty kernel is not") {
+  const Runtime runtime = cpu();
+  const TimingEffort quick{.replay_microseconds = 100, .min_samples = 2, .max_samples = 2, .enough_spread = 1, .seconds = 0.1};
+  CHECK(measure_copy(*runtime.impl(), 1 << 16, quick).microseconds > 0);
+  CHECK_THROWS_AS(measure_empty_kernel(*runtime.impl(), quick), UsageError);
+}
