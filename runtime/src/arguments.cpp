@@ -18,14 +18,15 @@ int class_of(int zeros, int shift) { return zeros >= widest_access ? alignment_c
 
 [[noreturn, gnu::cold, gnu::noinline]] void refuse(const std::string& what) { throw UsageError(what); }
 
-[[noreturn, gnu::cold, gnu::noinline]] void refuse_count(const char* kind, std::size_t passed, std::size_t needed) {
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_count(const char* kind, std::size_t passed,
+                                                         std::size_t needed) {
   refuse(fmt::format("{} {} tensors were passed, this operator has {}", passed, kind, needed));
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] void refuse_size(const std::string& name, std::int64_t stride,
                                                         std::int64_t tokens) {
-  refuse(fmt::format("{}: {} rows with a row stride of {} elements do not fit into the address space", name, tokens,
-                     stride));
+  refuse(fmt::format("{}: {} rows with a row stride of {} elements do not fit into the address space", name,
+                     tokens, stride));
 }
 
 }  // namespace
@@ -48,8 +49,8 @@ int alignment_class_of(const Spec& spec, int bytes) {
 
 ArgumentLayout::ArgumentLayout(const Spec& spec) : n_(spec.n) {
   if (spec.inputs.size() + spec.outputs.size() > max_tensors)
-    refuse(fmt::format("{} has {} inputs and {} outputs, together at most {} are allowed", spec.op, spec.inputs.size(),
-                       spec.outputs.size(), max_tensors));
+    refuse(fmt::format("{} has {} inputs and {} outputs, together at most {} are allowed", spec.op,
+                       spec.inputs.size(), spec.outputs.size(), max_tensors));
   for (const Tensor& tensor : spec.inputs)
     inputs_.push_back({tensor.name, tensor.dtype, tensor.extent == Extent::row, shift_of(tensor.dtype)});
   for (const Output& output : spec.outputs)
@@ -62,11 +63,13 @@ ArgumentLayout::Region ArgumentLayout::check(const Facts& facts, const void* dat
   const auto begin = reinterpret_cast<std::uint64_t>(data);
   if (begin == 0) refuse(fmt::format("{}: the pointer is null", facts.name));
   if (facts.row && stride < n_)
-    refuse(fmt::format("{}: the row stride is {}, it must be at least the row length {} (or 0 for dense rows)",
-                       facts.name, stride, n_));
+    refuse(
+        fmt::format("{}: the row stride is {}, it must be at least the row length {} (or 0 for dense rows)",
+                    facts.name, stride, n_));
   const std::int64_t distance = facts.row ? stride : 0;
   std::int64_t elements = 0;
-  if (__builtin_mul_overflow(tokens - 1, distance, &elements) || __builtin_add_overflow(elements, n_, &elements) ||
+  if (__builtin_mul_overflow(tokens - 1, distance, &elements) ||
+      __builtin_add_overflow(elements, n_, &elements) ||
       elements > (std::numeric_limits<std::int64_t>::max() >> facts.shift))
     refuse_size(facts.name, stride, tokens);
   Region region;
@@ -77,14 +80,14 @@ ArgumentLayout::Region ArgumentLayout::check(const Facts& facts, const void* dat
   if (begin + region.bytes < begin) refuse_size(facts.name, stride, tokens);
   const int zeros = std::countr_zero(begin | region.stride_bytes | (std::uint64_t{1} << widest_access));
   if (zeros < facts.shift)
-    refuse(fmt::format("{}: the address {:#x} is not a multiple of {} bytes, the size of {}", facts.name, begin,
-                       1 << facts.shift, name_of(facts.dtype)));
+    refuse(fmt::format("{}: the address {:#x} is not a multiple of {} bytes, the size of {}", facts.name,
+                       begin, 1 << facts.shift, name_of(facts.dtype)));
   lowest = std::min(lowest, class_of(zeros, facts.shift));
   return region;
 }
 
-void ArgumentLayout::check_overlap(const Facts& a, const Region& region_a, const Facts& b, const Region& region_b,
-                                   bool may_be_identical) const {
+void ArgumentLayout::check_overlap(const Facts& a, const Region& region_a, const Facts& b,
+                                   const Region& region_b, bool may_be_identical) const {
   const bool apart =
       region_a.begin >= region_b.begin + region_b.bytes || region_b.begin >= region_a.begin + region_a.bytes;
   if (apart) [[likely]]
@@ -99,10 +102,11 @@ void ArgumentLayout::check_overlap(const Facts& a, const Region& region_a, const
     const std::uint64_t second_bytes = a_first ? region_b.row_bytes : region_a.row_bytes;
     if (distance >= first_bytes && distance + second_bytes <= region_a.stride_bytes) return;
   }
-  refuse(fmt::format("{} [{:#x}, {:#x}) overlaps {} [{:#x}, {:#x}); an output may be the very buffer of a row input "
-                     "(same start, row stride and dtype), any other overlap is not allowed",
-                     a.name, region_a.begin, region_a.begin + region_a.bytes, b.name, region_b.begin,
-                     region_b.begin + region_b.bytes));
+  refuse(fmt::format(
+      "{} [{:#x}, {:#x}) overlaps {} [{:#x}, {:#x}); an output may be the very buffer of a row input "
+      "(same start, row stride and dtype), any other overlap is not allowed",
+      a.name, region_a.begin, region_a.begin + region_a.bytes, b.name, region_b.begin,
+      region_b.begin + region_b.bytes));
 }
 
 void ArgumentLayout::bind(std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs,

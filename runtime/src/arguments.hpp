@@ -14,13 +14,13 @@ namespace isofold {
 /// Tensors that one operator may have.
 inline constexpr std::size_t max_tensors = 16;
 
-/// The arguments of a launch after the checks: the kernel's parameters in the order of cuda_emitter.hpp, each 8 bytes
-/// wide (pointers of inputs and outputs, row strides in elements of row inputs and outputs, tokens).
+/// The arguments of a launch after the checks: the kernel's parameters in the order of cuda_emitter.hpp, each
+/// 8 bytes wide (pointers of inputs and outputs, row strides in elements of row inputs and outputs, tokens).
 struct Parameters {
   std::array<std::uint64_t, 2 * max_tensors + 1> values;
   std::size_t count = 0;
-  /// Most elements per access that pointers and strides allow, as log2: a tensor that is aligned to 16 bytes sets no
-  /// limit, since no access is wider.
+  /// Most elements per access that pointers and strides allow, as log2: a tensor that is aligned to 16 bytes
+  /// sets no limit, since no access is wider.
   int alignment_class = 0;
 };
 
@@ -36,10 +36,10 @@ class ArgumentLayout {
   /// Throws UsageError for a Spec with more than max_tensors tensors.
   explicit ArgumentLayout(const Spec& spec);
 
-  /// Checks and orders the arguments of a launch over `tokens` (>= 1) rows. Does not allocate unless it throws.
-  /// Throws UsageError for the wrong number of tensors, null or misaligned pointers, a stride below N, sizes that
-  /// overflow, and for overlap: an output may be the very buffer of one row input (same start, stride and dtype), and
-  /// touches no other tensor.
+  /// Checks and orders the arguments of a launch over `tokens` (>= 1) rows. Does not allocate unless it
+  /// throws. Throws UsageError for the wrong number of tensors, null or misaligned pointers, a stride below
+  /// N, sizes that overflow, and for overlap: an output may be the very buffer of one row input (same start,
+  /// stride and dtype), and touches no other tensor.
   void bind(std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs, std::int64_t tokens,
             Parameters& parameters) const;
 
@@ -58,7 +58,8 @@ class ArgumentLayout {
     std::uint64_t stride_bytes;
   };
 
-  Region check(const Facts& facts, const void* data, std::int64_t stride, std::int64_t tokens, int& lowest) const;
+  Region check(const Facts& facts, const void* data, std::int64_t stride, std::int64_t tokens,
+               int& lowest) const;
   void check_overlap(const Facts& a, const Region& region_a, const Facts& b, const Region& region_b,
                      bool may_be_identical) const;
 

@@ -41,11 +41,13 @@ constexpr std::size_t access_bytes = 16;
 /// One row whose copy moves the bytes: the tensors rotate as those of any other Spec do.
 std::size_t rotating_copies(RuntimeImpl& runtime, std::size_t half) {
   const double footprint = 1.5 * static_cast<double>(runtime.device().l2_bytes);
-  return std::clamp<std::size_t>(static_cast<std::size_t>(footprint / static_cast<double>(2 * half)) + 1, 2, 4096);
+  return std::clamp<std::size_t>(static_cast<std::size_t>(footprint / static_cast<double>(2 * half)) + 1, 2,
+                                 4096);
 }
 
 Module baseline_module(RuntimeImpl& runtime) {
-  return Module(runtime.context(), runtime.store().cubin(baseline_source, "isofold_baselines.cu", runtime.device().arch));
+  return Module(runtime.context(),
+                runtime.store().cubin(baseline_source, "isofold_baselines.cu", runtime.device().arch));
 }
 
 Measurement measure_copy_gpu(RuntimeImpl& runtime, std::size_t half, const TimingEffort& effort) {
@@ -59,14 +61,17 @@ Measurement measure_copy_gpu(RuntimeImpl& runtime, std::size_t half, const Timin
   queue.synchronize();
   const double least = std::max(1.0, static_cast<double>(2 * half) / 4e6);
   const auto wanted = static_cast<std::size_t>(effort.replay_microseconds / least) + 1;
-  const std::size_t launches = std::max<std::size_t>(1, std::min<std::size_t>(wanted, 4096) / copies) * copies;
+  const std::size_t launches =
+      std::max<std::size_t>(1, std::min<std::size_t>(wanted, 4096) / copies) * copies;
 
   GraphTimer timer(context);
   timer.add(launches, [&](CUstream_st* stream) {
     const CurrentContext current(*context);
     for (std::size_t i = 0; i < launches; ++i) {
       const std::size_t offset = i % copies * half;
-      const auto address = [&](const WorkBuffer& b) { return reinterpret_cast<cuda::CUdeviceptr>(b.data() + offset); };
+      const auto address = [&](const WorkBuffer& b) {
+        return reinterpret_cast<cuda::CUdeviceptr>(b.data() + offset);
+      };
       context->driver().check(context->api().cuMemcpyDtoDAsync_v2(address(to), address(from), half, stream),
                               "cuMemcpyDtoDAsync");
     }
@@ -103,7 +108,9 @@ Measurement measure_copy_cpu(RuntimeImpl& runtime, std::size_t half, const Timin
   const WorkBuffer from(queue, copies * half), to(queue, copies * half);
   from.fill(0x3f);
   to.fill(0);
-  const auto seconds = [](Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); };
+  const auto seconds = [](Clock::time_point since) {
+    return std::chrono::duration<double>(Clock::now() - since).count();
+  };
   const auto share = static_cast<std::int64_t>(std::size_t{1} << 18);
   std::vector<double> samples;
   Measurement out;
@@ -114,15 +121,18 @@ Measurement measure_copy_cpu(RuntimeImpl& runtime, std::size_t half, const Timin
     std::size_t done = 0;
     while (done == 0 || 1e6 * seconds(begin) < effort.replay_microseconds) {
       const std::size_t offset = copy++ % copies * half;
-      runtime.pool()->parallel_for(static_cast<std::int64_t>(half), share, [&](std::int64_t first, std::int64_t last) {
-        const std::size_t at = offset + static_cast<std::size_t>(first);
-        std::memcpy(to.data() + at, from.data() + at, static_cast<std::size_t>(last - first));
-      });
+      runtime.pool()->parallel_for(
+          static_cast<std::int64_t>(half), share, [&](std::int64_t first, std::int64_t last) {
+            const std::size_t at = offset + static_cast<std::size_t>(first);
+            std::memcpy(to.data() + at, from.data() + at, static_cast<std::size_t>(last - first));
+          });
       ++done;
     }
     samples.push_back(1e6 * seconds(begin) / static_cast<double>(done));
     out = summary(samples);
-    if (out.samples >= effort.min_samples && (out.spread <= effort.enough_spread || seconds(start) > effort.seconds)) break;
+    if (out.samples >= effort.min_samples &&
+        (out.spread <= effort.enough_spread || seconds(start) > effort.seconds))
+      break;
   }
   return out;
 }
@@ -130,7 +140,8 @@ Measurement measure_copy_cpu(RuntimeImpl& runtime, std::size_t half, const Timin
 }  // namespace
 
 Measurement measure_copy(RuntimeImpl& runtime, std::int64_t bytes, const TimingEffort& effort) {
-  const std::size_t half = std::max(access_bytes, static_cast<std::size_t>(bytes) / 2 / access_bytes * access_bytes);
+  const std::size_t half =
+      std::max(access_bytes, static_cast<std::size_t>(bytes) / 2 / access_bytes * access_bytes);
   return runtime.is_gpu() ? measure_copy_gpu(runtime, half, effort) : measure_copy_cpu(runtime, half, effort);
 }
 

@@ -13,7 +13,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Graphs that exist at a time.
 constexpr std::size_t subjects_at_once = 16;
@@ -22,9 +24,10 @@ constexpr std::size_t most_launches = 4096;
 /// Replays before the first sample: graphs are uploaded, and the clocks have time to rise.
 constexpr double warm_up_seconds = 0.01;
 
-/// Launches that fill a replay: whole rotations over `calls`. The time of one is guessed from below, so that the replay
-/// becomes too long rather than too short.
-std::size_t launches_per_replay(std::size_t calls, double bytes, double bytes_per_microsecond, const TimingEffort& effort) {
+/// Launches that fill a replay: whole rotations over `calls`. The time of one is guessed from below, so that
+/// the replay becomes too long rather than too short.
+std::size_t launches_per_replay(std::size_t calls, double bytes, double bytes_per_microsecond,
+                                const TimingEffort& effort) {
   const double one = std::max(1.0, bytes / bytes_per_microsecond);
   const auto wanted = static_cast<std::size_t>(std::ceil(effort.replay_microseconds / one));
   const std::size_t rotations = std::max<std::size_t>(1, std::min(wanted, most_launches) / calls);
@@ -56,7 +59,8 @@ void GraphTimer::add(std::size_t launches, const std::function<void(CUstream_st*
   subjects_.push_back({GraphExec(stream_, [&] { record(stream_.get()); }), launches});
 }
 
-/// Everything is enqueued before anything is waited for: the device never waits for the host between two events.
+/// Everything is enqueued before anything is waited for: the device never waits for the host between two
+/// events.
 void GraphTimer::replay_rounds(int rounds, std::vector<std::vector<double>>& samples) const {
   std::vector<Event> starts, stops;
   for (std::size_t i = 0; i < subjects_.size() * static_cast<std::size_t>(rounds); ++i) {
@@ -75,7 +79,8 @@ void GraphTimer::replay_rounds(int rounds, std::vector<std::vector<double>>& sam
   at = 0;
   for (int round = 0; round < rounds; ++round)
     for (std::size_t i = 0; i < subjects_.size(); ++i, ++at)
-      samples[i].push_back(stops[at].microseconds_since(starts[at]) / static_cast<double>(subjects_[i].launches));
+      samples[i].push_back(stops[at].microseconds_since(starts[at]) /
+                           static_cast<double>(subjects_[i].launches));
 }
 
 std::vector<Measurement> GraphTimer::measure(const TimingEffort& effort) const {
@@ -112,7 +117,8 @@ std::vector<Measurement> KernelBench::measure(std::span<const std::shared_ptr<co
 std::vector<Measurement> KernelBench::measure_gpu(std::span<const std::shared_ptr<const Kernel>> kernels,
                                                   const TimingEffort& effort) {
   const double bytes = static_cast<double>(bytes_moved(spec_, calls_.tokens()));
-  const std::size_t launches = launches_per_replay(calls_.calls(), bytes, fastest_memory(runtime_.device()), effort);
+  const std::size_t launches =
+      launches_per_replay(calls_.calls(), bytes, fastest_memory(runtime_.device()), effort);
   std::vector<Measurement> out;
   for (std::size_t first = 0; first < kernels.size(); first += subjects_at_once) {
     const std::size_t count = std::min(subjects_at_once, kernels.size() - first);
@@ -148,7 +154,9 @@ std::vector<Measurement> KernelBench::measure_cpu(std::span<const std::shared_pt
       out[i] = summary(samples[i]);
       worst = std::max(worst, out[i].spread);
     }
-    if (round >= effort.min_samples && (worst <= effort.enough_spread || seconds_since(start) > effort.seconds)) break;
+    if (round >= effort.min_samples &&
+        (worst <= effort.enough_spread || seconds_since(start) > effort.seconds))
+      break;
   }
   return out;
 }

@@ -14,17 +14,17 @@
 
 namespace isofold {
 
-// GPU time is that of a replayed CUDA graph of many launches, divided by their number, between two events; never a host
-// clock around an asynchronous launch. What is compared is replayed in turns, so that a drift of the clocks meets all
-// alike. The rows of the launches rotate over more than 1.5 x L2, so that none finds its input in the cache; weights are
-// the same in every call.
+// GPU time is that of a replayed CUDA graph of many launches, divided by their number, between two events;
+// never a host clock around an asynchronous launch. What is compared is replayed in turns, so that a drift of
+// the clocks meets all alike. The rows of the launches rotate over more than 1.5 x L2, so that none finds its
+// input in the cache; weights are the same in every call.
 
 struct TimingEffort {
-  double replay_microseconds = 1000;  // one replay takes at least about this long: what a replay costs itself vanishes
+  double replay_microseconds = 1000;  // least time of one replay: what the replay itself costs vanishes
   int min_samples = 5;                // replays of each subject
   int max_samples = 40;
-  double enough_spread = 0.01;        // stop early when every subject's spread is at most this
-  double seconds = 2;                 // stop after min_samples when this has passed
+  double enough_spread = 0.01;  // stop early when every subject's spread is at most this
+  double seconds = 2;           // stop after min_samples when this has passed
 };
 
 /// Of one launch.
@@ -88,12 +88,15 @@ class KernelBench {
  public:
   KernelBench(RuntimeImpl& runtime, const Spec& spec, std::int64_t tokens);
   /// One Measurement for each kernel.
-  std::vector<Measurement> measure(std::span<const std::shared_ptr<const Kernel>> kernels, const TimingEffort& effort);
+  std::vector<Measurement> measure(std::span<const std::shared_ptr<const Kernel>> kernels,
+                                   const TimingEffort& effort);
   bool cold() const { return calls_.cold(); }
 
  private:
-  std::vector<Measurement> measure_gpu(std::span<const std::shared_ptr<const Kernel>> kernels, const TimingEffort& effort);
-  std::vector<Measurement> measure_cpu(std::span<const std::shared_ptr<const Kernel>> kernels, const TimingEffort& effort);
+  std::vector<Measurement> measure_gpu(std::span<const std::shared_ptr<const Kernel>> kernels,
+                                       const TimingEffort& effort);
+  std::vector<Measurement> measure_cpu(std::span<const std::shared_ptr<const Kernel>> kernels,
+                                       const TimingEffort& effort);
 
   RuntimeImpl& runtime_;
   Spec spec_;
@@ -102,8 +105,8 @@ class KernelBench {
 
 /// The limits of the machine, measured in the same way.
 ///
-/// Copying: `bytes` / 2 are read and `bytes` / 2 written. On a GPU the faster of cudaMemcpy and kernels with 16-byte
-/// accesses, on the CPU memcpy shared out over the pool.
+/// Copying: `bytes` / 2 are read and `bytes` / 2 written. On a GPU the faster of cudaMemcpy and kernels with
+/// 16-byte accesses, on the CPU memcpy shared out over the pool.
 Measurement measure_copy(RuntimeImpl& runtime, std::int64_t bytes, const TimingEffort& effort);
 /// A kernel of one block that does nothing. Throws UsageError on the CPU.
 Measurement measure_empty_kernel(RuntimeImpl& runtime, const TimingEffort& effort);

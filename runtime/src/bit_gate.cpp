@@ -47,20 +47,25 @@ std::uint32_t element(RowKind kind, const Format& format, std::uint64_t& state) 
     return sign | static_cast<std::uint32_t>(format.bias() - span + step) << format.mantissa | mantissa;
   };
   switch (kind) {
-    case RowKind::ordinary: return scaled(2);
-    case RowKind::any_magnitude: return scaled(std::min(40, format.bias() - 1));
+    case RowKind::ordinary:
+      return scaled(2);
+    case RowKind::any_magnitude:
+      return scaled(std::min(40, format.bias() - 1));
     case RowKind::rare_specials:
       if ((random >> 40) % 97 != 0) return scaled(2);
       return sign | format.exponent_mask() << format.mantissa | ((random & 1) != 0 ? mantissa : 0);
-    case RowKind::subnormal: return sign | mantissa;
-    case RowKind::minus_zero: return 1u << (format.bits - 1);
-    case RowKind::any_bits: break;
+    case RowKind::subnormal:
+      return sign | mantissa;
+    case RowKind::minus_zero:
+      return 1u << (format.bits - 1);
+    case RowKind::any_bits:
+      break;
   }
   return static_cast<std::uint32_t>(random >> (64 - format.bits));
 }
 
-/// `rows` rows whose kinds take turns, beginning with the one at `first_kind`, so that different tensors meet in
-/// different combinations.
+/// `rows` rows whose kinds take turns, beginning with the one at `first_kind`, so that different tensors meet
+/// in different combinations.
 std::vector<std::byte> hard_rows(DType dtype, std::int64_t rows, std::int64_t n, int first_kind) {
   const Format format = format_of(dtype);
   const std::size_t size = size_of(dtype);
@@ -86,7 +91,8 @@ std::set<std::int64_t> token_counts(const Plan& plan, std::int64_t oracle_rows) 
   std::set<std::int64_t> counts{1, 7, oracle_rows};
   if (plan.is_gpu()) {
     const GpuSchedule& s = plan.gpu();
-    for (const std::int64_t near : {s.rows_per_block - 1, s.rows_per_block, s.rows_per_block + 1}) counts.insert(near);
+    for (const std::int64_t near : {s.rows_per_block - 1, s.rows_per_block, s.rows_per_block + 1})
+      counts.insert(near);
   }
   counts.erase(0);
   return counts;
@@ -120,7 +126,9 @@ void BitGate::reserve(std::int64_t rows) {
   input_buffers_.clear();
   output_buffers_.clear();
   capacity_ = rows;
-  const auto bytes = [&](DType dtype, std::int64_t count) { return static_cast<std::size_t>(count * spec_.n) * size_of(dtype); };
+  const auto bytes = [&](DType dtype, std::int64_t count) {
+    return static_cast<std::size_t>(count * spec_.n) * size_of(dtype);
+  };
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const Tensor& tensor = spec_.inputs[i];
     const WorkBuffer& buffer =
@@ -162,7 +170,8 @@ std::string BitGate::check(const Kernel& kernel, std::int64_t tokens) {
     output_buffers_[i].download(actual_.data(), actual_.size());
     for (std::int64_t row = 0; row < tokens; ++row) {
       const std::byte* is = actual_.data() + static_cast<std::size_t>(row) * row_bytes;
-      const std::byte* should = expected_[i].data() + static_cast<std::size_t>(row % oracle_rows_) * row_bytes;
+      const std::byte* should =
+          expected_[i].data() + static_cast<std::size_t>(row % oracle_rows_) * row_bytes;
       if (std::memcmp(is, should, row_bytes) == 0) continue;
       const std::size_t byte = static_cast<std::size_t>(std::mismatch(is, is + row_bytes, should).first - is);
       return fmt::format("{}: row {} differs from the oracle, first at element {}", output.name, row,

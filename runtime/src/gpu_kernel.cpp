@@ -8,7 +8,8 @@ namespace isofold {
 namespace {
 
 constexpr int portable_cluster_size = 8;
-/// Older drivers do not record dependent launches into graphs. Without the attribute the kernel's wait returns at once.
+/// Older drivers do not record dependent launches into graphs. Without the attribute the kernel's wait
+/// returns at once.
 constexpr int first_driver_that_captures_dependent_launches = 12030;
 
 }  // namespace
@@ -21,11 +22,12 @@ GpuKernel::GpuKernel(const Plan& plan, std::shared_ptr<const KernelImage> image,
   shape_.block[0] = static_cast<unsigned>(shape.block_threads);
   if (schedule.split == Split::cluster) shape_.cluster[0] = blocks_per_row;
   shape_.shared_bytes = static_cast<unsigned>(shape.staging_bytes);
-  shape_.dependent_launch =
-      schedule.dependent_launch && context->driver().version() >= first_driver_that_captures_dependent_launches;
+  shape_.dependent_launch = schedule.dependent_launch &&
+                            context->driver().version() >= first_driver_that_captures_dependent_launches;
   needs_workspace_ = shape.workspace_floats_per_row > 0;
   for (const std::string& entry : this->image().entries)
-    functions_.push_back(module_.function(entry, shape_.shared_bytes, shape_.cluster[0] > portable_cluster_size));
+    functions_.push_back(
+        module_.function(entry, shape_.shared_bytes, shape_.cluster[0] > portable_cluster_size));
 }
 
 LaunchShape GpuKernel::shape(std::int64_t tokens) const {
@@ -34,7 +36,8 @@ LaunchShape GpuKernel::shape(std::int64_t tokens) const {
   return shape;
 }
 
-void GpuKernel::launch(CUstream_st* stream, const Parameters& parameters, std::int64_t tokens, void* workspace) const {
+void GpuKernel::launch(CUstream_st* stream, const Parameters& parameters, std::int64_t tokens,
+                       void* workspace) const {
   const LaunchShape launch_shape = shape(tokens);
   std::array<void*, std::tuple_size_v<decltype(parameters.values)> + 1> pointers;
   for (std::size_t i = 0; i < parameters.count; ++i)

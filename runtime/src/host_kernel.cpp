@@ -8,12 +8,14 @@
 namespace isofold {
 namespace {
 
-/// Bytes that one thread takes at a time: long enough to hide what handing out work costs, short enough to balance.
+/// Bytes that one thread takes at a time: long enough to hide what handing out work costs, short enough to
+/// balance.
 constexpr std::int64_t bytes_per_share = 64 * 1024;
 
 }  // namespace
 
-HostKernel::HostKernel(const Plan& plan, std::shared_ptr<const KernelImage> image, std::shared_ptr<CpuPool> pool)
+HostKernel::HostKernel(const Plan& plan, std::shared_ptr<const KernelImage> image,
+                       std::shared_ptr<CpuPool> pool)
     : Kernel(plan, std::move(image)),
       kernel_(plan, this->image().code),
       pool_(std::move(pool)),
@@ -25,7 +27,8 @@ void HostKernel::launch(CUstream_st*, const Parameters& parameters, std::int64_t
   std::array<const void*, max_tensors> input_pointers;
   std::array<void*, max_tensors> output_pointers;
   std::array<std::int64_t, max_tensors> strides;
-  for (std::size_t i = 0; i < inputs; ++i) input_pointers[i] = reinterpret_cast<const void*>(parameters.values[i]);
+  for (std::size_t i = 0; i < inputs; ++i)
+    input_pointers[i] = reinterpret_cast<const void*>(parameters.values[i]);
   for (std::size_t i = 0; i < outputs; ++i)
     output_pointers[i] = reinterpret_cast<void*>(parameters.values[inputs + i]);
   for (std::size_t i = inputs + outputs; i + 1 < parameters.count; ++i)

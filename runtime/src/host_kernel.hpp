@@ -8,7 +8,8 @@
 
 namespace isofold {
 
-/// A CPU plan in this process. A launch shares its rows out over the pool's threads and returns when all are done.
+/// A CPU plan in this process. A launch shares its rows out over the pool's threads and returns when all are
+/// done.
 class HostKernel final : public Kernel {
  public:
   HostKernel(const Plan& plan, std::shared_ptr<const KernelImage> image, std::shared_ptr<CpuPool> pool);

@@ -25,7 +25,8 @@ struct KernelImage {
 /// A plan, compiled and loaded where it runs. Immutable and thread-safe.
 class Kernel {
  public:
-  Kernel(const Plan& plan, std::shared_ptr<const KernelImage> image) : plan_(plan), image_(std::move(image)) {}
+  Kernel(const Plan& plan, std::shared_ptr<const KernelImage> image)
+      : plan_(plan), image_(std::move(image)) {}
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
   virtual ~Kernel() = default;
@@ -36,9 +37,9 @@ class Kernel {
   /// Bytes of workspace that a launch over `tokens` rows needs; 0 unless the plan splits rows through one.
   std::size_t workspace_bytes(std::int64_t tokens) const;
 
-  /// Runs or enqueues rows 0 .. tokens - 1 (tokens >= 1). `parameters` have been bound for the plan's Spec and for these
-  /// tokens, and their alignment allows the plan's vector. Does not allocate or wait for the device. Throws UsageError
-  /// when there are too many tokens for the plan's grid or when the driver refuses.
+  /// Runs or enqueues rows 0 .. tokens - 1 (tokens >= 1). `parameters` have been bound for the plan's Spec
+  /// and for these tokens, and their alignment allows the plan's vector. Does not allocate or wait for the
+  /// device. Throws UsageError when there are too many tokens for the plan's grid or when the driver refuses.
   virtual void launch(CUstream_st* stream, const Parameters& parameters, std::int64_t tokens,
                       void* workspace = nullptr) const = 0;
 

@@ -36,7 +36,8 @@ CacheEntry compiled_cuda(const std::string& source, const std::string& program_n
   const auto build = [&] {
     CompileResult compiled = nvrtc.compile(source, program_name, arch);
     if (const std::vector<std::string> lint = lint_ptx(compiled.ptx); !lint.empty())
-      throw InternalError(fmt::format("the PTX of {} breaks the numerics rules:\n{}", what, fmt::join(lint, "\n")));
+      throw InternalError(
+          fmt::format("the PTX of {} breaks the numerics rules:\n{}", what, fmt::join(lint, "\n")));
     return CacheEntry{.key_text = key,
                       .kind = "cuda",
                       .metadata = what,
@@ -67,11 +68,13 @@ KernelImage cpu_image(const Plan& plan, DiskCache& disk) {
   KernelImage image;
   image.name = image_name(plan);
   image.source = cpu_ir(plan);
-  const std::string key = fmt::format("isofold cpu kernel, schema {}\nLLVM {}\n{}\n{}", kernel_schema, llvm_version(),
-                                      text(plan), image.source);
+  const std::string key = fmt::format("isofold cpu kernel, schema {}\nLLVM {}\n{}\n{}", kernel_schema,
+                                      llvm_version(), text(plan), image.source);
   const auto build = [&] {
-    return CacheEntry{
-        .key_text = key, .kind = "cpu", .metadata = text(plan), .sections = {{"object", compile_cpu(plan).object}}};
+    return CacheEntry{.key_text = key,
+                      .kind = "cpu",
+                      .metadata = text(plan),
+                      .sections = {{"object", compile_cpu(plan).object}}};
   };
   CacheEntry entry = disk.load_or_build(key, build);
   if (entry.section("object") == nullptr) {
@@ -88,8 +91,8 @@ KernelStore::KernelStore(KernelTarget target, DiskCache& disk, Log& log, std::op
     : target_(std::move(target)), disk_(disk), log_(log), dump_(std::move(dump)) {}
 
 std::shared_ptr<const KernelImage> KernelStore::image(const Plan& plan) {
-  auto image =
-      std::make_shared<const KernelImage>(plan.is_gpu() ? gpu_image(plan, target_, disk_) : cpu_image(plan, disk_));
+  auto image = std::make_shared<const KernelImage>(plan.is_gpu() ? gpu_image(plan, target_, disk_)
+                                                                 : cpu_image(plan, disk_));
   if (dump_) write_dump(plan, *image);
   return image;
 }
@@ -98,7 +101,8 @@ std::string KernelStore::cubin(const std::string& source, const std::string& pro
   return *compiled_cuda(source, program_name, program_name, device_arch, target_, disk_).section("cubin");
 }
 
-std::unique_ptr<const Kernel> KernelStore::load(const Plan& plan, std::shared_ptr<const KernelImage> image) const {
+std::unique_ptr<const Kernel> KernelStore::load(const Plan& plan,
+                                                std::shared_ptr<const KernelImage> image) const {
   if (!plan.is_gpu()) return std::make_unique<HostKernel>(plan, std::move(image), target_.pool);
   const RelaxedCapture relaxed(target_.context.get());
   return std::make_unique<GpuKernel>(plan, std::move(image), target_.context);
@@ -121,9 +125,8 @@ std::vector<std::shared_ptr<const Kernel>> KernelStore::kernels(std::span<const 
   for_each_parallel(plans.size() + 1, [&](std::size_t item) {
     if (item == plans.size()) return plans.empty() ? void() : ensure_probed(plans.front().device());
     const Plan& plan = plans[item];
-    loaded[item] = kernels_.get_or_build(text(plan), [&] {
-      return std::shared_ptr<const Kernel>(load(plan, image(plan)));
-    });
+    loaded[item] = kernels_.get_or_build(
+        text(plan), [&] { return std::shared_ptr<const Kernel>(load(plan, image(plan))); });
   });
   return loaded;
 }

@@ -31,18 +31,20 @@ struct KernelTarget {
 /// Compiles plans, keeps what they compile to on disk, and keeps loaded kernels in memory. Thread-safe.
 class KernelStore {
  public:
-  /// `dump`: folder to which the text and code of every kernel is written, whether it was compiled or found. `disk` and
-  /// `log` outlive the store.
+  /// `dump`: folder to which the text and code of every kernel is written, whether it was compiled or found.
+  /// `disk` and `log` outlive the store.
   KernelStore(KernelTarget target, DiskCache& disk, Log& log, std::optional<std::string> dump);
 
-  /// What the plan compiles to, from the disk cache or compiled now. The plan need not be for the target's device.
+  /// What the plan compiles to, from the disk cache or compiled now. The plan need not be for the target's
+  /// device.
   std::shared_ptr<const KernelImage> image(const Plan& plan);
   /// The cubin of a CUDA source that no plan stands behind, through the same cache.
   std::string cubin(const std::string& source, const std::string& program_name, int device_arch);
   /// The loaded kernel of an image, which is not kept here. No numerics probe.
   std::unique_ptr<const Kernel> load(const Plan& plan, std::shared_ptr<const KernelImage> image) const;
 
-  /// The loaded kernel, kept from then on; compiles first when it must. The first call of all runs the numerics probe.
+  /// The loaded kernel, kept from then on; compiles first when it must. The first call of all runs the
+  /// numerics probe.
   std::shared_ptr<const Kernel> kernel(const Plan& plan);
   /// The same for many, compiled side by side.
   std::vector<std::shared_ptr<const Kernel>> kernels(std::span<const Plan> plans);
@@ -64,8 +66,8 @@ class KernelStore {
   std::atomic<bool> probed_ = false;
 };
 
-/// Lets this thread allocate and load while some other thread captures a stream in global mode: such calls touch no
-/// captured stream, and the driver refuses them otherwise.
+/// Lets this thread allocate and load while some other thread captures a stream in global mode: such calls
+/// touch no captured stream, and the driver refuses them otherwise.
 class RelaxedCapture {
  public:
   explicit RelaxedCapture(const Context* context);

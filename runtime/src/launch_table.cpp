@@ -12,7 +12,8 @@ namespace isofold {
 
 std::vector<LaunchRange> modelled_ranges(const Spec& spec, const Fold& fold, const DeviceTraits& device) {
   std::vector<Plan> plans = candidates(spec, fold, device);
-  std::erase_if(plans, [](const Plan& plan) { return plan.is_gpu() && plan.gpu().split == Split::workspace; });
+  std::erase_if(plans,
+                [](const Plan& plan) { return plan.is_gpu() && plan.gpu().split == Split::workspace; });
   if (plans.empty())
     throw UsageError(fmt::format("no schedule of {} under {} runs on {}", spec.op, text(fold), device.name));
   std::vector<LaunchRange> ranges;

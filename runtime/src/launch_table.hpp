@@ -25,20 +25,21 @@ struct LaunchRange {
 /// Token counts at which the cost model is asked; above the last its answer stays.
 inline constexpr std::int64_t largest_modelled_tokens = 65536;
 
-/// The cost model's choice: asked at 1, 2, 4, ..., with boundaries between them as `boundary_between` places them.
-/// Schedules that need a workspace are left out.
+/// The cost model's choice: asked at 1, 2, 4, ..., with boundaries between them as `boundary_between` places
+/// them. Schedules that need a workspace are left out.
 std::vector<LaunchRange> modelled_ranges(const Spec& spec, const Fold& fold, const DeviceTraits& device);
 
-/// The ranges of a table record, all of them schedules that make_plan accepts; the schedules that it does not accept for
-/// this device throw UsageError.
+/// The ranges of a table record, all of them schedules that make_plan accepts; the schedules that it does not
+/// accept for this device throw UsageError.
 std::vector<LaunchRange> ranges_of(const TableRecord& record, const Spec& spec, const Fold& fold,
                                    const DeviceTraits& device, const std::string& origin);
 
-/// What an operator launches: for each token range a schedule, and for each alignment class the kernel once it is
-/// loaded. The ranges never change; kernels are only added. Thread-safe, reading takes no lock.
+/// What an operator launches: for each token range a schedule, and for each alignment class the kernel once
+/// it is loaded. The ranges never change; kernels are only added. Thread-safe, reading takes no lock.
 class LaunchTable {
  public:
-  LaunchTable(const Spec& spec, const Fold& fold, const DeviceTraits& device, std::vector<LaunchRange> ranges);
+  LaunchTable(const Spec& spec, const Fold& fold, const DeviceTraits& device,
+              std::vector<LaunchRange> ranges);
 
   const std::vector<LaunchRange>& ranges() const { return ranges_; }
   std::size_t range_of(std::int64_t tokens) const;

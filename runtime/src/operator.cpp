@@ -48,11 +48,12 @@ void Operator::launch(CUstream_st* stream, const RmsNormArguments& arguments, st
   std::array<ConstTensor, 3> inputs;
   std::array<MutableTensor, 2> outputs;
   names.order(arguments, inputs, outputs);
-  impl_->launch(stream, {inputs.data(), spec().inputs.size()}, {outputs.data(), spec().outputs.size()}, tokens);
+  impl_->launch(stream, {inputs.data(), spec().inputs.size()}, {outputs.data(), spec().outputs.size()},
+                tokens);
 }
 
-void Operator::launch(CUstream_st* stream, std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs,
-                      std::int64_t tokens) const {
+void Operator::launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
+                      std::span<const MutableTensor> outputs, std::int64_t tokens) const {
   impl_->launch(stream, inputs, outputs, tokens);
 }
 

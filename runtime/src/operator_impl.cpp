@@ -36,8 +36,9 @@ RmsNormNames::RmsNormNames(const Spec& spec) : op_(spec.op) {
 
 void RmsNormNames::check(const RmsNormArguments& arguments) const {
   if (!foreign_.empty())
-    throw UsageError(fmt::format("{} has a tensor '{}' that rms_norm does not have: pass its tensors in the Spec's order",
-                                 op_, foreign_));
+    throw UsageError(
+        fmt::format("{} has a tensor '{}' that rms_norm does not have: pass its tensors in the Spec's order",
+                    op_, foreign_));
   const auto absent = [&](bool has, const void* data, const char* name) {
     if (!has && data != nullptr)
       throw UsageError(fmt::format("{} was passed, but this {} was made without one", name, op_));
@@ -85,13 +86,15 @@ LaunchTable& OperatorImpl::make_table() const {
 
 void OperatorImpl::use(std::vector<LaunchRange> ranges) const {
   auto next = std::make_unique<LaunchTable>(spec_, fold_, runtime_->device(), std::move(ranges));
-  // What could be launched without compiling stays so: the new table gets the alignment classes of the old one.
+  // What could be launched without compiling stays so: the new table gets the alignment classes of the old
+  // one.
   const LaunchTable& now = table();
   std::vector<std::size_t> all(next->ranges().size());
   std::iota(all.begin(), all.end(), std::size_t{0});
   for (int alignment_class = 0; alignment_class < alignment_classes; ++alignment_class) {
     bool used = false;
-    for (std::size_t range = 0; range < now.ranges().size(); ++range) used |= now.find(range, alignment_class) != nullptr;
+    for (std::size_t range = 0; range < now.ranges().size(); ++range)
+      used |= now.find(range, alignment_class) != nullptr;
     if (!used) continue;
     prepare(*next, all, alignment_class);
     break;
@@ -112,7 +115,8 @@ void OperatorImpl::prepare(LaunchTable& table, std::span<const std::size_t> rang
     }
   if (plans.empty()) return;
   const auto kernels = runtime_->store().kernels(plans);
-  for (std::size_t i = 0; i < missing.size(); ++i) table.insert(missing[i].first, missing[i].second, kernels[i]);
+  for (std::size_t i = 0; i < missing.size(); ++i)
+    table.insert(missing[i].first, missing[i].second, kernels[i]);
 }
 
 const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class,
@@ -128,8 +132,10 @@ const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t r
     if (!capturing) context->driver().check(result, "cuStreamIsCapturing");
     if (capturing)
       throw UsageError(fmt::format(
-          "{} over {} tokens needs the kernel {}-{} ({}), which is not prepared, and the stream is being captured, where "
-          "nothing can be compiled or loaded. Call prepare for this token count and alignment ({} elements) before the "
+          "{} over {} tokens needs the kernel {}-{} ({}), which is not prepared, and the stream is being "
+          "captured, where "
+          "nothing can be compiled or loaded. Call prepare for this token count and alignment ({} elements) "
+          "before the "
           "capture. The capture is still valid; this launch is not in it",
           spec_.op, tokens, spec_.op, digest_of(plan), text(plan.schedule()), 1 << alignment_class));
   }

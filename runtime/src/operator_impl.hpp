@@ -18,10 +18,12 @@ namespace isofold {
 class RmsNormNames {
  public:
   explicit RmsNormNames(const Spec& spec);
-  /// Throws UsageError when the Spec has tensors of other names, or `arguments` has a tensor that the Spec lacks.
+  /// Throws UsageError when the Spec has tensors of other names, or `arguments` has a tensor that the Spec
+  /// lacks.
   void check(const RmsNormArguments& arguments) const;
   /// In the Spec's order; the counts are those of the Spec.
-  void order(const RmsNormArguments& arguments, std::span<ConstTensor> inputs, std::span<MutableTensor> outputs) const;
+  void order(const RmsNormArguments& arguments, std::span<ConstTensor> inputs,
+             std::span<MutableTensor> outputs) const;
 
  private:
   enum class Input { x, residual, weight };
@@ -56,13 +58,13 @@ class OperatorImpl {
 
   /// Loads the kernels of these ranges of `table` for `lowest_class` and every class above it.
   void prepare(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const;
-  void launch(CUstream_st* stream, std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs,
-              std::int64_t tokens) const;
+  void launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
+              std::span<const MutableTensor> outputs, std::int64_t tokens) const;
 
  private:
   LaunchTable& make_table() const;
-  const Kernel& prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class, CUstream_st* stream,
-                                   std::int64_t tokens) const;
+  const Kernel& prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class,
+                                   CUstream_st* stream, std::int64_t tokens) const;
 
   std::shared_ptr<RuntimeImpl> runtime_;
   Spec spec_;
@@ -71,7 +73,8 @@ class OperatorImpl {
   ArgumentLayout layout_;
   RmsNormNames rms_norm_names_;
   mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<LaunchTable>> tables_;  // replaced ones are kept: a launch may be reading them
+  mutable std::vector<std::unique_ptr<LaunchTable>>
+      tables_;  // replaced ones are kept: a launch may be reading them
   mutable std::atomic<LaunchTable*> current_ = nullptr;
 };
 

@@ -15,7 +15,8 @@ namespace isofold {
 namespace {
 
 constexpr std::string_view probe_text =
-    "numerics_probe N=64 (left: f32[row], right: f32[row], third: f32[row], half: f16[row], brain: bf16[row]) {"
+    "numerics_probe N=64 (left: f32[row], right: f32[row], third: f32[row], half: f16[row], brain: "
+    "bf16[row]) {"
     " total = sum(mul(left, right));"
     " summed: f32 = add(total, third);"
     " added: f32 = add(left, right);"
@@ -30,10 +31,11 @@ constexpr std::string_view probe_text =
 
 /// Binary32 patterns at which roundings, flushing and special cases show.
 constexpr std::array<std::uint32_t, 40> special{
-    0x00000000, 0x80000000, 0x00000001, 0x80000001, 0x00000003, 0x007fffff, 0x807fffff, 0x00800000, 0x80800000, 0x00800001,
-    0x01000000, 0x0cffffff, 0x1f7fffff, 0x20000000, 0x33000000, 0x33000001, 0x33800000, 0x387fc000, 0x387fe000, 0x38800000,
-    0x3c003000, 0x3eaaaaab, 0x3f7fffff, 0x3f800000, 0xbf800000, 0x3f800001, 0x3f808000, 0x3f818000, 0x3fb504f3, 0x40490fdb,
-    0x477fefff, 0x477ff000, 0x5f7fffff, 0x7e967699, 0x7f7f7fff, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000};
+    0x00000000, 0x80000000, 0x00000001, 0x80000001, 0x00000003, 0x007fffff, 0x807fffff, 0x00800000,
+    0x80800000, 0x00800001, 0x01000000, 0x0cffffff, 0x1f7fffff, 0x20000000, 0x33000000, 0x33000001,
+    0x33800000, 0x387fc000, 0x387fe000, 0x38800000, 0x3c003000, 0x3eaaaaab, 0x3f7fffff, 0x3f800000,
+    0xbf800000, 0x3f800001, 0x3f808000, 0x3f818000, 0x3fb504f3, 0x40490fdb, 0x477fefff, 0x477ff000,
+    0x5f7fffff, 0x7e967699, 0x7f7f7fff, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000};
 
 std::uint64_t next(std::uint64_t& state) {  // SplitMix64
   std::uint64_t z = state += 0x9e3779b97f4a7c15;
@@ -76,7 +78,8 @@ std::vector<std::vector<std::byte>> probe_inputs() {
       put(1, i, special[i % special.size()]);
       put(2, i, special[next(state) % special.size()]);
     } else if (i < any_bits) {
-      for (std::size_t tensor = 0; tensor < 3; ++tensor) put(tensor, i, static_cast<std::uint32_t>(next(state)));
+      for (std::size_t tensor = 0; tensor < 3; ++tensor)
+        put(tensor, i, static_cast<std::uint32_t>(next(state)));
     } else if (i % 2 == 0) {
       for (std::size_t tensor = 0; tensor < 3; ++tensor) put(tensor, i, moderate(state));
     } else {
@@ -124,7 +127,8 @@ void check_probe(const Kernel& kernel, const KernelTarget& target) {
     buffers.emplace_back(queue, bytes.size()).upload(bytes.data(), bytes.size());
     input_tensors.push_back({buffers.back().data()});
   }
-  for (const auto& bytes : outputs) output_tensors.push_back({buffers.emplace_back(queue, bytes.size()).data()});
+  for (const auto& bytes : outputs)
+    output_tensors.push_back({buffers.emplace_back(queue, bytes.size()).data()});
   Parameters parameters;
   layout.bind(input_tensors, output_tensors, probe_tokens, parameters);
   kernel.launch(queue.stream(), parameters, probe_tokens);
@@ -136,9 +140,10 @@ void check_probe(const Kernel& kernel, const KernelTarget& target) {
     if (digest({reinterpret_cast<const char*>(outputs[i].data()), outputs[i].size()}) != probe_digests()[i])
       wrong.push_back(spec.outputs[i].name);
   if (!wrong.empty())
-    throw UsageError(fmt::format("{} fails the numerics probe: other bits than IEEE 754 asks for in {}; no result of "
-                                 "this device would be the promised one, so it is not used",
-                                 kernel.plan().device().name, fmt::join(wrong, ", ")));
+    throw UsageError(
+        fmt::format("{} fails the numerics probe: other bits than IEEE 754 asks for in {}; no result of "
+                    "this device would be the promised one, so it is not used",
+                    kernel.plan().device().name, fmt::join(wrong, ", ")));
 }
 
 }  // namespace isofold

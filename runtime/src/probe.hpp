@@ -12,8 +12,8 @@ namespace isofold {
 
 struct KernelTarget;
 
-/// The numerics probe: one small kernel over hard bit patterns that has an output for each operation and conversion.
-/// What it must store was computed once by the oracle; only the digests are kept.
+/// The numerics probe: one small kernel over hard bit patterns that has an output for each operation and
+/// conversion. What it must store was computed once by the oracle; only the digests are kept.
 Plan probe_plan(const DeviceTraits& device);
 
 /// Raw bytes of the probe's inputs, in the Spec's order: probe_tokens rows each.

@@ -20,8 +20,8 @@ constexpr double most_of_memory = 0.85;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
-/// Two bytes each: a bfloat16 of either sign from 2^-8 to 4. Read as float16 or, in pairs, as binary32 these are
-/// ordinary numbers, too.
+/// Two bytes each: a bfloat16 of either sign from 2^-8 to 4. Read as float16 or, in pairs, as binary32 these
+/// are ordinary numbers, too.
 std::vector<std::uint16_t> ordinary_pattern() {
   std::vector<std::uint16_t> pattern(std::size_t{1} << 21);
   std::uint64_t state = 1;
@@ -43,7 +43,8 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
     offsets.push_back(bytes);
     bytes += aligned(static_cast<std::size_t>(rows * spec.n) * size_of(dtype));
   };
-  // Rows are another call's each time; weights are the same in every call, as in a model that runs again and again.
+  // Rows are another call's each time; weights are the same in every call, as in a model that runs again and
+  // again.
   std::size_t shared = 0;
   for (const Tensor& tensor : spec.inputs) {
     if (tensor.extent == Extent::column) {
@@ -56,15 +57,17 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
   for (const Output& output : spec.outputs) place(output.dtype, tokens);
 
   const double cache = runtime.is_gpu() ? static_cast<double>(runtime.device().l2_bytes) : cpu_cache_bytes;
-  const auto wanted = static_cast<std::size_t>(std::floor(times_cache * cache / static_cast<double>(bytes))) + 1;
+  const auto wanted =
+      static_cast<std::size_t>(std::floor(times_cache * cache / static_cast<double>(bytes))) + 1;
   std::size_t calls = std::clamp<std::size_t>(wanted, 2, most_calls);
   cold_ = calls >= wanted;
   if (runtime.is_gpu()) {
     const double room = most_of_memory * static_cast<double>(runtime.context()->free_memory());
-    calls = std::min(calls, static_cast<std::size_t>(std::max(0.0, room - static_cast<double>(shared)) / static_cast<double>(bytes)));
+    calls = std::min(calls, static_cast<std::size_t>(std::max(0.0, room - static_cast<double>(shared)) /
+                                                     static_cast<double>(bytes)));
     if (calls == 0)
-      throw UsageError(fmt::format("{} tokens of {} take {:.1f} GB, the device has {:.1f} GB free", tokens, spec.op,
-                                   static_cast<double>(bytes) * 1e-9, room / most_of_memory * 1e-9));
+      throw UsageError(fmt::format("{} tokens of {} take {:.1f} GB, the device has {:.1f} GB free", tokens,
+                                   spec.op, static_cast<double>(bytes) * 1e-9, room / most_of_memory * 1e-9));
   }
   tensors_ = std::make_unique<WorkBuffer>(queue_, shared + calls * bytes);
   const std::vector<std::uint16_t> pattern = ordinary_pattern();
@@ -91,11 +94,13 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
 
 void RotatingCalls::reserve(const Kernel& kernel) {
   const std::size_t bytes = kernel.workspace_bytes(tokens_);
-  if (bytes > 0 && (!workspace_ || workspace_->bytes() < bytes)) workspace_ = std::make_unique<WorkBuffer>(queue_, bytes);
+  if (bytes > 0 && (!workspace_ || workspace_->bytes() < bytes))
+    workspace_ = std::make_unique<WorkBuffer>(queue_, bytes);
 }
 
 void RotatingCalls::launch(const Kernel& kernel, CUstream_st* stream, std::size_t index) {
-  kernel.launch(stream, parameters_[index % parameters_.size()], tokens_, workspace_ ? workspace_->data() : nullptr);
+  kernel.launch(stream, parameters_[index % parameters_.size()], tokens_,
+                workspace_ ? workspace_->data() : nullptr);
 }
 
 }  // namespace isofold

@@ -35,21 +35,26 @@ int parse_ordinal(const std::string& device) {
   const std::string digits = device.substr(std::string("cuda:").size());
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), ordinal);
   if (digits.empty() || error != std::errc() || end != digits.data() + digits.size() || ordinal < 0)
-    throw UsageError(fmt::format("device is \"{}\"; allowed: auto, cpu, cuda or cuda:<number of the device>", device));
+    throw UsageError(
+        fmt::format("device is \"{}\"; allowed: auto, cpu, cuda or cuda:<number of the device>", device));
   return ordinal;
 }
 
 int operands_of(Op op) {
   switch (op) {
     case Op::input:
-    case Op::constant: return 0;
+    case Op::constant:
+      return 0;
     case Op::sqrt:
     case Op::round:
-    case Op::sum: return 1;
+    case Op::sum:
+      return 1;
     case Op::add:
     case Op::mul:
-    case Op::div: return 2;
-    case Op::fma: return 3;
+    case Op::div:
+      return 2;
+    case Op::fma:
+      return 3;
   }
   return -1;
 }
@@ -77,8 +82,9 @@ void check_structure(const Spec& spec) {
   }
   for (const Output& output : spec.outputs) whole = whole && output.value >= 0 && output.value < size;
   if (!whole)
-    throw UsageError("a Spec was put together by hand with operands, tensors or outputs that do not exist, or with inner "
-                     "expressions that are used twice; parse_spec makes only Specs that are right");
+    throw UsageError(
+        "a Spec was put together by hand with operands, tensors or outputs that do not exist, or with inner "
+        "expressions that are used twice; parse_spec makes only Specs that are right");
 }
 
 }  // namespace
@@ -113,7 +119,8 @@ KernelTarget RuntimeImpl::open_device(const std::string& asked) {
   if (asked == "cuda") return open_gpu(0);
   if (asked.starts_with("cuda:")) return open_gpu(parse_ordinal(asked));
   if (asked != "auto")
-    throw UsageError(fmt::format("device is \"{}\"; allowed: auto, cpu, cuda or cuda:<number of the device>", asked));
+    throw UsageError(
+        fmt::format("device is \"{}\"; allowed: auto, cpu, cuda or cuda:<number of the device>", asked));
 
   std::vector<std::string> why;
   try {
@@ -144,8 +151,8 @@ KernelTarget RuntimeImpl::open_gpu(int ordinal) {
   const std::shared_ptr<const Driver> driver = Driver::open(settings_.cuda.value);
   const DeviceInfo info = driver->device(ordinal);
   if (info.arch < min_arch)
-    throw UsageError(fmt::format("cuda:{} ({}) is sm_{}, which is too old: sm_{} or later is needed", ordinal, info.name,
-                                 info.arch, min_arch));
+    throw UsageError(fmt::format("cuda:{} ({}) is sm_{}, which is too old: sm_{} or later is needed", ordinal,
+                                 info.name, info.arch, min_arch));
   KernelTarget target;
   target.nvrtc = Nvrtc::open({.path = settings_.nvrtc.value,
                               .cuda_roots = settings_.cuda_roots,
@@ -169,7 +176,8 @@ std::string RuntimeImpl::user_table_file() const {
   if (!disk_.usable()) return {};
   std::string name = device_.name;
   std::replace_if(
-      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c) && c != '_' && c != '-' && c != '.'; }, '_');
+      name.begin(), name.end(),
+      [](unsigned char c) { return !std::isalnum(c) && c != '_' && c != '-' && c != '.'; }, '_');
   return fmt::format("{}/tables/{}.jsonl", disk_.folder(), name);
 }
 
@@ -193,7 +201,9 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_shared<Runtime
 const DeviceTraits& Runtime::device() const { return impl_->device(); }
 std::string Runtime::device_name() const { return impl_->device_name(); }
 
-Operator Runtime::rms_norm(const RmsNormOptions& options) const { return make_operator(isofold::rms_norm(options)); }
+Operator Runtime::rms_norm(const RmsNormOptions& options) const {
+  return make_operator(isofold::rms_norm(options));
+}
 
 Operator Runtime::make_operator(const Spec& spec, std::optional<Fold> fold) const {
   // A Spec can also be put together by hand. It is one when its text parses back to it.

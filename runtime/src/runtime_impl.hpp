@@ -33,8 +33,8 @@ class RuntimeImpl {
   const ContextPointer& context() const { return store_->target().context; }
   const std::shared_ptr<CpuPool>& pool() const { return store_->target().pool; }
 
-  /// Where `isofold tune` writes what it measured on this device, and where it is read from again; empty without a
-  /// usable cache folder.
+  /// Where `isofold tune` writes what it measured on this device, and where it is read from again; empty
+  /// without a usable cache folder.
   std::string user_table_file() const;
 
  private:

@@ -21,21 +21,23 @@ void check(const TuneOptions& options) {
   std::int64_t previous = 0;
   for (const std::int64_t tokens : options.tokens) {
     if (tokens <= previous)
-      throw UsageError(fmt::format("tune: token counts must ascend from at least 1, {} follows {}", tokens, previous));
+      throw UsageError(
+          fmt::format("tune: token counts must ascend from at least 1, {} follows {}", tokens, previous));
     previous = tokens;
   }
   if (!(options.seconds > 0) || !std::isfinite(options.seconds))
     throw UsageError(fmt::format("tune: seconds is {}, it must be a finite number above 0", options.seconds));
   if (options.max_candidates < 0)
-    throw UsageError(fmt::format("tune: max_candidates is {}, it must be 0 (all) or more", options.max_candidates));
+    throw UsageError(
+        fmt::format("tune: max_candidates is {}, it must be 0 (all) or more", options.max_candidates));
 }
 
 std::string environment_of(RuntimeImpl& runtime) {
   const std::string date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)));
   if (!runtime.is_gpu()) return fmt::format("isofold {}, LLVM {}, {}", version(), llvm_version(), date);
   const int driver = runtime.context()->driver().version();
-  return fmt::format("isofold {}, driver for CUDA {}.{}, NVRTC {}, {}", version(), driver / 1000, driver % 1000 / 10,
-                     runtime.store().target().nvrtc->version(), date);
+  return fmt::format("isofold {}, driver for CUDA {}.{}, NVRTC {}, {}", version(), driver / 1000,
+                     driver % 1000 / 10, runtime.store().target().nvrtc->version(), date);
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Candidates of each further fold that race at a token count, in the cost model's order.
 constexpr std::size_t candidates_of_other_folds = 16;
@@ -27,8 +29,11 @@ constexpr TimingEffort first_effort{
     .replay_microseconds = 200, .min_samples = 3, .max_samples = 3, .enough_spread = 0, .seconds = 0.05};
 constexpr TimingEffort second_effort{
     .replay_microseconds = 500, .min_samples = 5, .max_samples = 10, .enough_spread = 0.01, .seconds = 0.1};
-constexpr TimingEffort last_effort{
-    .replay_microseconds = 1000, .min_samples = 10, .max_samples = 60, .enough_spread = 0.004, .seconds = 0.4};
+constexpr TimingEffort last_effort{.replay_microseconds = 1000,
+                                   .min_samples = 10,
+                                   .max_samples = 60,
+                                   .enough_spread = 0.004,
+                                   .seconds = 0.4};
 constexpr double second_slack = 1.15, last_slack = 1.04;
 constexpr std::size_t second_own = 12, second_others = 12, last_own = 4, last_others = 4;
 /// A CPU's launches take long enough to be timed one by one: fewer samples will do.
@@ -48,9 +53,11 @@ TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
     Family& family = families_.emplace_back();
     family.fold = fold;
     std::vector<Plan> plans = candidates(op.spec(), fold, runtime_.device());
-    std::erase_if(plans, [](const Plan& plan) { return plan.is_gpu() && plan.gpu().split == Split::workspace; });
+    std::erase_if(plans,
+                  [](const Plan& plan) { return plan.is_gpu() && plan.gpu().split == Split::workspace; });
     // Only what some token count will ask for is compiled.
-    std::size_t most = options.max_candidates > 0 ? static_cast<std::size_t>(options.max_candidates) : plans.size();
+    std::size_t most =
+        options.max_candidates > 0 ? static_cast<std::size_t>(options.max_candidates) : plans.size();
     if (families_.size() > 1) most = std::min(most, candidates_of_other_folds);
     std::vector<bool> wanted(plans.size(), false);
     for (const std::int64_t tokens : options.tokens) {
@@ -106,8 +113,9 @@ void TunerSearch::verify() {
       }
       ++result_.rejected;
       result_.rejected_schedules.push_back(text(family.fold) + " " + difference);
-      runtime_.log().error("a schedule gives other bits than the oracle and is not used (this is a bug, please report it): " +
-                           result_.rejected_schedules.back());
+      runtime_.log().error(
+          "a schedule gives other bits than the oracle and is not used (this is a bug, please report it): " +
+          result_.rejected_schedules.back());
     }
   }
   report("verify", done, result_.candidates);
@@ -125,7 +133,8 @@ std::vector<TunerSearch::Entry> TunerSearch::entries(std::int64_t tokens) const 
       plans.push_back(candidate.plan);
     }
     std::vector<std::size_t> order = by_cost(plans, tokens);
-    std::size_t most = options_.max_candidates > 0 ? static_cast<std::size_t>(options_.max_candidates) : order.size();
+    std::size_t most =
+        options_.max_candidates > 0 ? static_cast<std::size_t>(options_.max_candidates) : order.size();
     if (family > 0) most = std::min(most, candidates_of_other_folds);
     order.resize(std::min(most, order.size()));
     for (const std::size_t index : order) out.push_back({.family = family, .candidate = usable[index]});
@@ -150,8 +159,8 @@ void TunerSearch::run_stage(KernelBench& bench, std::vector<Entry*> entries, int
   }
 }
 
-/// Those of the last stage near its best, fastest first: at most `own` of the operator's fold within `slack` of that
-/// fold's best, and `others` of all other folds together within `slack` of the best of all.
+/// Those of the last stage near its best, fastest first: at most `own` of the operator's fold within `slack`
+/// of that fold's best, and `others` of all other folds together within `slack` of the best of all.
 std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entries, int stage, double slack,
                                                         std::size_t own, std::size_t others) {
   std::vector<Entry*> measured;
@@ -160,7 +169,8 @@ std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entr
   std::stable_sort(measured.begin(), measured.end(), [](const Entry* a, const Entry* b) {
     return a->measurement.microseconds < b->measurement.microseconds;
   });
-  const auto own_best = std::find_if(measured.begin(), measured.end(), [](const Entry* entry) { return entry->family == 0; });
+  const auto own_best =
+      std::find_if(measured.begin(), measured.end(), [](const Entry* entry) { return entry->family == 0; });
   std::vector<Entry*> out;
   std::size_t own_count = 0, other_count = 0;
   for (Entry* entry : measured) {
@@ -177,20 +187,24 @@ std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entr
 
 TokenResult TunerSearch::race(std::int64_t tokens, double seconds) {
   std::vector<Entry> entries = this->entries(tokens);
-  // Heats take candidates of every fold in the order of their rank, so that a short budget leaves out the unlikely ones.
+  // Heats take candidates of every fold in the order of their rank, so that a short budget leaves out the
+  // unlikely ones.
   std::vector<Entry*> order;
   for (Entry& entry : entries) order.push_back(&entry);
   const auto rank = [&](const Entry* entry) {
-    const auto first = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.family == entry->family; });
+    const auto first = std::find_if(entries.begin(), entries.end(),
+                                    [&](const Entry& e) { return e.family == entry->family; });
     return entry - &*first;
   };
-  std::stable_sort(order.begin(), order.end(), [&](const Entry* a, const Entry* b) { return rank(a) < rank(b); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](const Entry* a, const Entry* b) { return rank(a) < rank(b); });
 
   const Clock::time_point start = Clock::now();
   KernelBench bench(runtime_, op_.spec(), tokens);
   run_stage(bench, order, 1, first_effort, first_stage_share * seconds);
   if (seconds_since(start) < seconds)
-    run_stage(bench, survivors(entries, 1, second_slack, second_own, second_others), 2, second_effort, seconds);
+    run_stage(bench, survivors(entries, 1, second_slack, second_own, second_others), 2, second_effort,
+              seconds);
   if (seconds_since(start) < seconds)
     run_stage(bench, survivors(entries, 2, last_slack, last_own, last_others), 3, last_effort, seconds);
 

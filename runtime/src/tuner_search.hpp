@@ -42,7 +42,8 @@ class TunerSearch {
   bool report(const char* stage, std::size_t done, std::size_t total);
   std::vector<Entry> entries(std::int64_t tokens) const;
   TokenResult race(std::int64_t tokens, double seconds);
-  void run_stage(KernelBench& bench, std::vector<Entry*> entries, int stage, TimingEffort effort, double seconds);
+  void run_stage(KernelBench& bench, std::vector<Entry*> entries, int stage, TimingEffort effort,
+                 double seconds);
   static std::vector<Entry*> survivors(std::vector<Entry>& entries, int stage, double slack, std::size_t own,
                                        std::size_t others);
 

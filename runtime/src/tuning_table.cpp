@@ -50,7 +50,8 @@ std::int64_t get_count(const Json& object, const char* key) {
 
 double get_time(const Json& object, const char* key) {
   const Json& value = object.at(key);
-  if (!value.is_number() || !(value.get<double>() >= 0)) refuse(fmt::format("\"{}\" is not a number of at least 0", key));
+  if (!value.is_number() || !(value.get<double>() >= 0))
+    refuse(fmt::format("\"{}\" is not a number of at least 0", key));
   return value.get<double>();
 }
 
@@ -95,7 +96,8 @@ std::string to_json_line(const TableRecord& record) {
 }
 
 TableRecord parse_table_record(std::string_view line) {
-  if (line.size() > longest_line) refuse(fmt::format("{} bytes long, at most {} are read", line.size(), longest_line));
+  if (line.size() > longest_line)
+    refuse(fmt::format("{} bytes long, at most {} are read", line.size(), longest_line));
   const Json json = Json::parse(line, nullptr, false);
   if (json.is_discarded()) refuse("not JSON");
   check_keys(json, "the record", {"spec", "fold", "device", "environment", "ranges"});
@@ -123,7 +125,8 @@ TableRecord parse_table_record(std::string_view line) {
     if (const PlanResult plan = make_plan(spec, fold, range.schedule, device); !plan)
       refuse(fmt::format("\"{}\": {}", text(range.schedule), plan.broken_rule()));
     if (const auto* gpu = std::get_if<GpuSchedule>(&range.schedule); gpu && gpu->split == Split::workspace)
-      refuse(fmt::format("\"{}\": a table cannot choose a schedule that needs a workspace", text(range.schedule)));
+      refuse(fmt::format("\"{}\": a table cannot choose a schedule that needs a workspace",
+                         text(range.schedule)));
     record.ranges.push_back(std::move(range));
   }
   return record;
@@ -172,7 +175,8 @@ const TableRecord* TuningTable::find(const Spec& spec, const Fold& fold, const D
   const TableRecord* like = nullptr;
   for (std::size_t i = records_.size(); i-- > 0;) {
     const TableRecord& record = records_[i];
-    if (indices_[i].shape != shape || record.fold != fold_text || !same_device(indices_[i].device, device)) continue;
+    if (indices_[i].shape != shape || record.fold != fold_text || !same_device(indices_[i].device, device))
+      continue;
     if (record.spec == spec_text) return &record;
     if (like == nullptr) like = &record;
   }

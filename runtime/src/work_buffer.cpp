@@ -55,7 +55,8 @@ void WorkBuffer::repeat(std::size_t period) const {
       const CurrentContext current(*stream->context());
       const auto at = [&](std::size_t offset) { return reinterpret_cast<cuda::CUdeviceptr>(data_ + offset); };
       stream->context()->driver().check(
-          stream->context()->api().cuMemcpyDtoDAsync_v2(at(filled), at(0), count, stream->get()), "cuMemcpyDtoDAsync");
+          stream->context()->api().cuMemcpyDtoDAsync_v2(at(filled), at(0), count, stream->get()),
+          "cuMemcpyDtoDAsync");
     } else {
       std::memcpy(data_ + filled, data_, count);
     }

@@ -61,8 +61,12 @@ std::vector<fs::path> entries(const fs::path& cache) {
 
 TableRecord record_for(const Runtime& runtime, std::int64_t n, const Schedule& schedule) {
   const Spec spec = rms_norm({.n = n});
-  return {.spec = text(spec), .fold = text(default_fold(spec)), .device = text(runtime.device()), .environment = "test",
-          .ranges = {{1, schedule, 1.0, 1}}, .origin = {}};
+  return {.spec = text(spec),
+          .fold = text(default_fold(spec)),
+          .device = text(runtime.device()),
+          .environment = "test",
+          .ranges = {{1, schedule, 1.0, 1}},
+          .origin = {}};
 }
 
 }  // namespace
@@ -143,7 +147,9 @@ TEST_CASE("tables") {
   SUBCASE("what is damaged or foreign is not, and nothing breaks") {
     std::string damaged = to_json_line(good);
     damaged.replace(damaged.find("width=4"), 7, "width=5");
-    std::ofstream(path) << damaged << "\n\0\xff\n{\"spec\":\n" << to_json_line(foreign) << "\n" << to_json_line(good).substr(9) << "\n";
+    std::ofstream(path) << damaged << "\n\0\xff\n{\"spec\":\n"
+                        << to_json_line(foreign) << "\n"
+                        << to_json_line(good).substr(9) << "\n";
     const Runtime runtime = open(folder.path / "cache", {path});
     CHECK(runtime.rms_norm({.n = 100}).choice(5).origin == "cost model");
     CHECK(launch(runtime) == "");
@@ -160,7 +166,8 @@ TEST_CASE("tables") {
   }
 }
 
-TEST_CASE("what tune wrote for this machine is read from the cache folder, after the tables that are built in") {
+TEST_CASE(
+    "what tune wrote for this machine is read from the cache folder, after the tables that are built in") {
   const Folder folder;
   std::string file;
   {

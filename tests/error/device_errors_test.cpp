@@ -21,7 +21,8 @@ namespace {
 /// Sets variables for as long as it lives.
 class Environment {
  public:
-  explicit Environment(std::initializer_list<std::pair<const char*, std::string>> variables) : variables_(variables) {
+  explicit Environment(std::initializer_list<std::pair<const char*, std::string>> variables)
+      : variables_(variables) {
     for (const auto& [name, value] : variables_) setenv(name, value.c_str(), 1);
   }
   Environment(const Environment&) = delete;
@@ -33,7 +34,9 @@ class Environment {
   std::vector<std::pair<const char*, std::string>> variables_;
 };
 
-Runtime open(const std::string& device) { return Runtime({.device = device, .cache_folder = "off", .tables = {}}); }
+Runtime open(const std::string& device) {
+  return Runtime({.device = device, .cache_folder = "off", .tables = {}});
+}
 std::string error_of(const std::string& device) {
   return usage_error([&] { open(device); });
 }
@@ -50,7 +53,8 @@ bool has_nvrtc() {
 }  // namespace
 
 TEST_CASE("names that are no devices") {
-  for (const char* name : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0x", "CPU", "rocm:0", "cuda:99999999999"}) {
+  for (const char* name :
+       {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0x", "CPU", "rocm:0", "cuda:99999999999"}) {
     INFO(name);
     CHECK(contains(error_of(name), "allowed: auto, cpu, cuda or cuda:<number of the device>"));
   }
@@ -71,14 +75,16 @@ TEST_CASE("no driver") {
 }
 
 TEST_CASE("a device that is too old, or not there") {
-  const Environment environment{{"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}, {"FAKE_CUDA_MAJOR", "7"}, {"ISOFOLD_LOG", "off"}};
+  const Environment environment{
+      {"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}, {"FAKE_CUDA_MAJOR", "7"}, {"ISOFOLD_LOG", "off"}};
   CHECK(error_of("cuda:0") == "cuda:0 (Fake H100) is sm_70, which is too old: sm_80 or later is needed");
   CHECK(contains(error_of("cuda:2"), "there is no device cuda:2"));
   if (!llvm_version().empty()) CHECK(open("auto").device_name() == "cpu");
 }
 
 TEST_CASE("no compiler for the device") {
-  const Environment environment{{"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}, {"ISOFOLD_NVRTC", "libno-such-nvrtc.so"}, {"ISOFOLD_LOG", "off"}};
+  const Environment environment{
+      {"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}, {"ISOFOLD_NVRTC", "libno-such-nvrtc.so"}, {"ISOFOLD_LOG", "off"}};
   CHECK(contains(error_of("cuda:0"), "libno-such-nvrtc.so"));
   if (!llvm_version().empty()) CHECK(open("auto").device_name() == "cpu");
 }

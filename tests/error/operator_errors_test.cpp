@@ -32,11 +32,13 @@ struct Fixture {
   using Tensors = std::vector<std::vector<std::uint16_t>>;
   Tensors tensors() const { return {x, residual, weight, y, sum}; }
 
-  static std::vector<std::uint16_t> values(std::uint16_t bits) { return std::vector<std::uint16_t>(4 * n * tokens, bits); }
+  static std::vector<std::uint16_t> values(std::uint16_t bits) {
+    return std::vector<std::uint16_t>(4 * n * tokens, bits);
+  }
   Runtime runtime{{.device = "cpu", .cache_folder = "off", .tables = {}}};
   Operator op = runtime.rms_norm({.n = n, .residual = true});
-  std::vector<std::uint16_t> x = values(0x3f80), residual = values(0x4000), weight = values(0x3f00), y = values(untouched),
-                             sum = values(untouched);
+  std::vector<std::uint16_t> x = values(0x3f80), residual = values(0x4000), weight = values(0x3f00),
+                             y = values(untouched), sum = values(untouched);
   RmsNormArguments arguments;
 };
 
@@ -81,7 +83,8 @@ TEST_CASE_FIXTURE(Fixture, "no tokens is success, whatever the arguments are") {
 
 TEST_CASE_FIXTURE(Fixture, "strides") {
   arguments.residual.row_stride = n - 1;
-  CHECK(error() == "residual: the row stride is 23, it must be at least the row length 24 (or 0 for dense rows)");
+  CHECK(error() ==
+        "residual: the row stride is 23, it must be at least the row length 24 (or 0 for dense rows)");
   arguments.residual.row_stride = -n;
   CHECK(contains(error(), "the row stride is -24"));
   arguments.residual.row_stride = std::numeric_limits<std::int64_t>::max();
@@ -110,11 +113,13 @@ TEST_CASE_FIXTURE(Fixture, "tensors that the operator does not have, or has besi
         "weight was passed, but this rms_norm was made without one");
   CHECK(error() == "residual: the pointer is null");
 
-  const Operator other = runtime.make_operator(parse_spec("other N=8 (z: f32[row]) { total = sum(z); out: f32 = mul(z, total) }"));
+  const Operator other = runtime.make_operator(
+      parse_spec("other N=8 (z: f32[row]) { total = sum(z); out: f32 = mul(z, total) }"));
   CHECK(contains(usage_error([&] { other.launch(nullptr, RmsNormArguments{}, 1); }), "has a tensor 'out'"));
   const std::vector<ConstTensor> one{{x.data()}};
   const std::vector<MutableTensor> none;
-  CHECK(usage_error([&] { other.launch(nullptr, one, none, 1); }) == "0 output tensors were passed, this operator has 1");
+  CHECK(usage_error([&] { other.launch(nullptr, one, none, 1); }) ==
+        "0 output tensors were passed, this operator has 1");
 }
 
 TEST_CASE_FIXTURE(Fixture, "preparing and asking") {
@@ -123,14 +128,16 @@ TEST_CASE_FIXTURE(Fixture, "preparing and asking") {
     CHECK(contains(usage_error([&] { op.prepare_up_to(count); }), "it must be at least 1"));
     CHECK(contains(usage_error([&] { op.choice(count); }), "it must be at least 1"));
   }
-  CHECK(contains(usage_error([&] { op.prepare(std::vector{tokens}, {.alignment = 1}); }), "needs at least 2"));
+  CHECK(
+      contains(usage_error([&] { op.prepare(std::vector{tokens}, {.alignment = 1}); }), "needs at least 2"));
   CHECK(contains(usage_error([&] { op.prepare(std::vector{tokens}, {.alignment = 24}); }), "power of two"));
   CHECK(contains(usage_error([&] { op.source(1, 0); }), "power of two"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "operators that cannot be made") {
   CHECK(contains(usage_error([&] { runtime.rms_norm({.n = 0}); }), "n is 0, allowed is 1 to 65536"));
-  CHECK(contains(usage_error([&] { runtime.make_operator(op.spec(), Fold{.leaf = 3}); }), "leaf=3 must be a power of two"));
+  CHECK(contains(usage_error([&] { runtime.make_operator(op.spec(), Fold{.leaf = 3}); }),
+                 "leaf=3 must be a power of two"));
   Spec forged = op.spec();
   forged.inputs[0].name = "x) { asm(\"trap;\"); } (y";
   CHECK(usage_error([&] { runtime.make_operator(forged); }) != "");

@@ -26,10 +26,12 @@ std::string spec_error(const std::string& text) {
 }  // namespace
 
 TEST_CASE("row lengths") {
-  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{65537}, std::numeric_limits<std::int64_t>::max(),
-                               std::numeric_limits<std::int64_t>::min()})
+  for (const std::int64_t n :
+       {std::int64_t{0}, std::int64_t{-1}, std::int64_t{65537}, std::numeric_limits<std::int64_t>::max(),
+        std::numeric_limits<std::int64_t>::min()})
     CHECK(options_error({.n = n}) == "rms_norm: n is " + std::to_string(n) + ", allowed is 1 to 65536");
-  CHECK(contains(spec_error("t N=99999999999999999999 (x: f32[row]) { total = sum(x); y: f32 = mul(x, total) }"), "N"));
+  CHECK(contains(
+      spec_error("t N=99999999999999999999 (x: f32[row]) { total = sum(x); y: f32 = mul(x, total) }"), "N"));
 }
 
 TEST_CASE("eps") {
@@ -42,26 +44,30 @@ TEST_CASE("dtypes and operations that do not exist") {
   CHECK(!parse_dtype("f64"));
   CHECK(!parse_dtype(""));
   CHECK(contains(spec_error("t N=8 (x: f64[row]) { total = sum(x); y: f32 = mul(x, total) }"), "f64"));
-  CHECK(contains(spec_error("t N=8 (x: f32[row]) { total = sum(x); y: f32 = tanh(total) }"), "'tanh' is not defined"));
+  CHECK(contains(spec_error("t N=8 (x: f32[row]) { total = sum(x); y: f32 = tanh(total) }"),
+                 "'tanh' is not defined"));
   CHECK(contains(spec_error("t N=8 (x: f32[plane]) { total = sum(x); y: f32 = mul(x, total) }"), "plane"));
 }
 
 TEST_CASE("names that are not identifiers, and code in their place") {
-  for (const char* name : {"X", "1x", "x-y", "__x", "float", "return", "sum", "bf16", "x\\ny", "x;asm(\"trap;\")", "x\"",
-                           "#include", "x/**/y", "abcdefghijklmnopqrstuvwxyzabcdefg"}) {
+  for (const char* name :
+       {"X", "1x", "x-y", "__x", "float", "return", "sum", "bf16", "x\\ny", "x;asm(\"trap;\")", "x\"",
+        "#include", "x/**/y", "abcdefghijklmnopqrstuvwxyzabcdefg"}) {
     INFO(name);
-    CHECK(spec_error(std::string("t N=8 (") + name + ": f32[row]) { total = sum(" + name + "); y: f32 = mul(" + name + ", total) }") !=
-          "");
+    CHECK(spec_error(std::string("t N=8 (") + name + ": f32[row]) { total = sum(" + name +
+                     "); y: f32 = mul(" + name + ", total) }") != "");
   }
   CHECK(spec_error("t\nN=8 (x: f32[row]) { total = sum(x); y: f32 = mul(x, total) }") == "");  // any spacing
   CHECK(spec_error("t;x N=8 (x: f32[row]) { total = sum(x); y: f32 = mul(x, total) }") != "");
 }
 
 TEST_CASE("expressions that are no expressions") {
-  for (const char* expression : {"", "x)", "mul(x", "mul(x)", "mul(x, total, total)", "x + total", "*x", "mul(x, 1e999)", "mul(x, nan)",
-                                 "system(1)", "y", "mul(x, total) }; __global__ void f() {"}) {
+  for (const char* expression :
+       {"", "x)", "mul(x", "mul(x)", "mul(x, total, total)", "x + total", "*x", "mul(x, 1e999)",
+        "mul(x, nan)", "system(1)", "y", "mul(x, total) }; __global__ void f() {"}) {
     INFO(expression);
-    CHECK(spec_error(std::string("t N=8 (x: f32[row]) { total = sum(x); y: f32 = ") + expression + " }") != "");
+    CHECK(spec_error(std::string("t N=8 (x: f32[row]) { total = sum(x); y: f32 = ") + expression + " }") !=
+          "");
   }
   std::string deep = "x", wide = "x";
   for (int i = 0; i < 80; ++i) deep = "add(" + deep + ", 1)";
@@ -75,7 +81,7 @@ TEST_CASE("folds and schedules") {
                            "leaf=8 lanes=32 segments=2048", "leaf=8 lanes=32 segments=1 depth=2",
                            "leaf=99999999999 lanes=1 segments=1"})
     CHECK(usage_error([&] { parse_fold(fold); }) != "");
-  for (const char* schedule : {"", "gpu", "tpu threads=32", "cpu width=eight memory=cached", "cpu width=8 memory=fast",
-                               "cpu width=8 memory=cached extra=1"})
+  for (const char* schedule : {"", "gpu", "tpu threads=32", "cpu width=eight memory=cached",
+                               "cpu width=8 memory=fast", "cpu width=8 memory=cached extra=1"})
     CHECK(usage_error([&] { parse_schedule(schedule); }) != "");
 }

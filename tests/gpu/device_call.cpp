@@ -14,7 +14,8 @@ std::string fault_on_device(const DeviceArena& arena, Call& call, const LaunchFu
   std::vector<std::pair<HostTensor*, std::size_t>> places;
   const auto upload = [&](HostTensor& tensor) {
     const std::size_t bytes = tensor.allocation_bytes();
-    if (bytes > arena.memory().bytes() - used) throw std::length_error("the call does not fit into the arena");
+    if (bytes > arena.memory().bytes() - used)
+      throw std::length_error("the call does not fit into the arena");
     arena.memory().upload(tensor.allocation(), bytes, used);
     places.emplace_back(&tensor, used);
     std::byte* data = arena.memory().data() + used + tensor.data_offset();

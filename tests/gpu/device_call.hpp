@@ -29,8 +29,8 @@ class DeviceArena {
 using LaunchFunction = std::function<void(CUstream_st* stream, std::span<const ConstTensor> inputs,
                                           std::span<const MutableTensor> outputs, std::int64_t tokens)>;
 
-/// Copies the call's tensors to the device with their canaries, launches, and copies all of them back. Empty when the
-/// outputs are the oracle's bytes and nothing else was written, else what is wrong.
+/// Copies the call's tensors to the device with their canaries, launches, and copies all of them back. Empty
+/// when the outputs are the oracle's bytes and nothing else was written, else what is wrong.
 std::string fault_on_device(const DeviceArena& arena, Call& call, const LaunchFunction& launch);
 std::string fault_on_device(const DeviceArena& arena, Call& call, const Operator& op);
 /// A kernel that need not be any operator's choice, with a workspace when it needs one.

@@ -1,4 +1,5 @@
-// Bits on a GPU. compute-sanitizer runs the same with -tse=thorough, which leaves out what would take it hours.
+// Bits on a GPU. compute-sanitizer runs the same with -tse=thorough, which leaves out what would take it
+// hours.
 #include <isofold/isofold.hpp>
 
 #include <isofold/codegen/candidates.hpp>
@@ -51,8 +52,9 @@ void check_candidates(const std::vector<PlanSet>& sets, std::size_t most_per_set
     std::vector<std::shared_ptr<const KernelImage>> images(plans.size());
     for_each_parallel(plans.size(), [&](std::size_t i) { images[i] = store.image(plans[i]); });
     BitGate gate(store.target(), set.spec, set.fold);
-    Call call(set.spec, set.fold,
-              {.tokens = set.spec.n > 8192 ? 5 : 19, .offset = set.offset, .stride_padding = set.stride_padding});
+    Call call(
+        set.spec, set.fold,
+        {.tokens = set.spec.n > 8192 ? 5 : 19, .offset = set.offset, .stride_padding = set.stride_padding});
     for (std::size_t i = 0; i < plans.size(); ++i) {
       INFO(set.name, " ", text(plans[i].schedule()));
       const auto kernel = store.load(plans[i], images[i]);
@@ -124,7 +126,8 @@ TEST_SUITE("thorough") {
 
   TEST_CASE("every schedule of every natural fold gives its oracle's bytes") {
     std::vector<PlanSet> sets;
-    for (const RmsNormOptions& options : {RmsNormOptions{.n = 4096}, RmsNormOptions{.n = 5120, .residual = true}}) {
+    for (const RmsNormOptions& options :
+         {RmsNormOptions{.n = 4096}, RmsNormOptions{.n = 5120, .residual = true}}) {
       const Spec spec = rms_norm(options);
       for (const Fold& fold : fold_family(spec))
         if (!candidates(spec, fold, gpu().device()).empty())  // some folds suit other row lengths only
@@ -148,7 +151,8 @@ TEST_SUITE("thorough") {
     std::vector<std::int64_t> batches(1024);
     std::iota(batches.begin(), batches.end(), 1);
     check_batches(runtime.rms_norm({.n = 4096}), runtime, 1024, batches);
-    check_batches(runtime.rms_norm({.n = 1000, .dtype = DType::f32, .residual = true}), runtime, 1024, batches);
+    check_batches(runtime.rms_norm({.n = 1000, .dtype = DType::f32, .residual = true}), runtime, 1024,
+                  batches);
   }
 
   TEST_CASE("both sides of every boundary of the table") {

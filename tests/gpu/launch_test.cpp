@@ -22,7 +22,8 @@ Runtime gpu() { return Runtime({.device = "cuda:0", .cache_folder = "off", .tabl
 /// One dense call of an operator on the device.
 struct DenseCall {
   DenseCall(const Runtime& runtime, const Operator& op, std::int64_t tokens, std::uint64_t seed = 1)
-      : call(op.spec(), op.fold(), {.tokens = tokens, .seed = seed}), queue(runtime.impl()->store().target()) {
+      : call(op.spec(), op.fold(), {.tokens = tokens, .seed = seed}),
+        queue(runtime.impl()->store().target()) {
     for (const HostTensor& tensor : call.inputs()) {
       const auto bytes = static_cast<std::size_t>(tensor.rows() * tensor.n()) * size_of(tensor.dtype());
       buffers.push_back(std::make_unique<WorkBuffer>(queue, bytes));
@@ -40,7 +41,9 @@ struct DenseCall {
     for (std::size_t i = inputs.size(); i < buffers.size(); ++i) buffers[i]->fill(0xee);
     queue.synchronize();
   }
-  void launch(const Operator& op, CUstream_st* stream) const { op.launch(stream, inputs, outputs, call.tokens()); }
+  void launch(const Operator& op, CUstream_st* stream) const {
+    op.launch(stream, inputs, outputs, call.tokens());
+  }
   /// The stream that was launched on has been waited for.
   bool right() {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -67,7 +70,9 @@ std::string error_of(const std::function<void()>& action) {
   return {};
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -132,7 +137,8 @@ TEST_CASE("preparing in one thread does not disturb a capture in another") {
   DenseCall call(runtime, op, 2);
   const Stream stream(runtime.impl()->context());
   const CurrentContext current(context);
-  REQUIRE(context.api().cuStreamBeginCapture_v2(stream.get(), cuda::CU_STREAM_CAPTURE_MODE_GLOBAL) == cuda::CUDA_SUCCESS);
+  REQUIRE(context.api().cuStreamBeginCapture_v2(stream.get(), cuda::CU_STREAM_CAPTURE_MODE_GLOBAL) ==
+          cuda::CUDA_SUCCESS);
   call.launch(op, stream.get());
   std::string failure;
   std::thread([&] {
@@ -231,7 +237,8 @@ TEST_CASE("a launch refused for its arguments writes nothing") {
   const Stream stream(runtime.impl()->context());
   auto outputs = call.outputs;
   outputs[0].row_stride = 511;
-  CHECK(contains(error_of([&] { op.launch(stream.get(), call.inputs, outputs, 3); }), "the row stride is 511"));
+  CHECK(
+      contains(error_of([&] { op.launch(stream.get(), call.inputs, outputs, 3); }), "the row stride is 511"));
   CHECK(contains(error_of([&] { op.launch(stream.get(), call.inputs, call.outputs, -1); }), "tokens is -1"));
   stream.synchronize();
   std::vector<std::byte> actual(call.buffers.back()->bytes());
@@ -244,8 +251,11 @@ TEST_CASE("more rows than a grid has blocks are refused") {
   Operator op = runtime.rms_norm({.n = 1, .weight = false});
   op.prepare(std::vector<std::int64_t>{std::int64_t{1} << 40});
   // The pointers are never read: the check comes first.
-  const RmsNormArguments arguments{.x = {reinterpret_cast<void*>(std::uintptr_t{1} << 46)}, .residual = {}, .weight = nullptr,
-                                   .y = {reinterpret_cast<void*>(std::uintptr_t{1} << 45)}, .residual_out = {}};
+  const RmsNormArguments arguments{.x = {reinterpret_cast<void*>(std::uintptr_t{1} << 46)},
+                                   .residual = {},
+                                   .weight = nullptr,
+                                   .y = {reinterpret_cast<void*>(std::uintptr_t{1} << 45)},
+                                   .residual_out = {}};
   CHECK(contains(error_of([&] { op.launch(nullptr, arguments, std::int64_t{1} << 43); }), "tokens is"));
 }
 

@@ -59,8 +59,9 @@ void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows
                              row * in[i].row_stride * static_cast<std::int64_t>(size_of(tensor.dtype));
             }
             for (std::size_t i = 0; i < out.size(); ++i)
-              out[i].data = static_cast<std::byte*>(out[i].data) +
-                            row * out[i].row_stride * static_cast<std::int64_t>(size_of(op.spec().outputs[i].dtype));
+              out[i].data =
+                  static_cast<std::byte*>(out[i].data) +
+                  row * out[i].row_stride * static_cast<std::int64_t>(size_of(op.spec().outputs[i].dtype));
             op.launch(stream, in, out, 1);
           }
         }) == "");
@@ -68,16 +69,20 @@ void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows
   // Batches, on tensors that stay on the device; the rows alone are what they are compared with.
   Random random(7);
   for (const std::int64_t batch : batches) {
-    const std::int64_t first = random.one_in(2) || batch >= rows ? 0 : static_cast<std::int64_t>(random.below(
-                                                                          static_cast<std::uint64_t>(rows - batch)));
+    const std::int64_t first =
+        random.one_in(2) || batch >= rows
+            ? 0
+            : static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(rows - batch)));
     std::size_t place = 0;
     std::vector<ConstTensor> inputs;
     std::vector<MutableTensor> outputs;
     std::vector<std::size_t> places;
     for (const HostTensor& tensor : call.inputs()) {
       const bool row = tensor.rows() > 1 || rows == 1;
-      const auto distance = static_cast<std::size_t>(row ? tensor.row(std::min(first, tensor.rows() - 1)) - tensor.row(0) : 0);
-      inputs.push_back({arena.memory().data() + place + tensor.data_offset() + distance, tensor.row_stride()});
+      const auto distance =
+          static_cast<std::size_t>(row ? tensor.row(std::min(first, tensor.rows() - 1)) - tensor.row(0) : 0);
+      inputs.push_back(
+          {arena.memory().data() + place + tensor.data_offset() + distance, tensor.row_stride()});
       place += (tensor.allocation_bytes() + 255) / 256 * 256;
     }
     for (const HostTensor& tensor : call.outputs()) {
@@ -131,14 +136,16 @@ void check_in_place(const Runtime& runtime, const RmsNormOptions& options) {
       std::vector<std::size_t> output_places;
       for (std::size_t i = 0; i < call.outputs().size(); ++i) {
         const int in_place = i == 0 ? y_place : sum_place;
-        output_places.push_back(in_place == 0 ? place + 256 : input_places[static_cast<std::size_t>(in_place - 1)]);
+        output_places.push_back(in_place == 0 ? place + 256
+                                              : input_places[static_cast<std::size_t>(in_place - 1)]);
         outputs.push_back({arena.memory().data() + output_places.back(), options.n});
         place += (call.outputs()[i].allocation_bytes() + 255) / 256 * 256;
       }
       op.launch(arena.queue().stream(), inputs, outputs, tokens);
       for (std::size_t i = 0; i < outputs.size(); ++i) {
         const HostTensor& expected = call.expected()[i];
-        std::vector<std::byte> actual(static_cast<std::size_t>(tokens * options.n) * size_of(expected.dtype()));
+        std::vector<std::byte> actual(static_cast<std::size_t>(tokens * options.n) *
+                                      size_of(expected.dtype()));
         arena.memory().download(actual.data(), actual.size(), output_places[i]);
         CHECK(std::memcmp(actual.data(), expected.row(0), actual.size()) == 0);
       }

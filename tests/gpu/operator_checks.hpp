@@ -17,9 +17,11 @@ struct Grid {
 /// Every length and offset, against the oracle, between canaries; odd combinations also with padded rows.
 void check_shapes(const Runtime& runtime, DType dtype, const Grid& grid);
 
-/// `rows` hard rows, each alone, against the oracle; then the same rows in batches of the given sizes, which must give
-/// the same bytes: batches that begin with the first row, and batches that begin somewhere and so move every row.
-void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows, const std::vector<std::int64_t>& batches);
+/// `rows` hard rows, each alone, against the oracle; then the same rows in batches of the given sizes, which
+/// must give the same bytes: batches that begin with the first row, and batches that begin somewhere and so
+/// move every row.
+void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows,
+                   const std::vector<std::int64_t>& batches);
 
 /// Both sides of every boundary of the operator's table, up to `most` tokens.
 std::vector<std::int64_t> around_boundaries(const Operator& op, std::int64_t most);

@@ -24,12 +24,15 @@ TEST_CASE("tuning measures every token count, rejects nothing, and is used from 
   op.prepare(std::vector<std::int64_t>{1});
   CHECK(op.choice(1).origin == "cost model");
   std::vector<std::string> stages;
-  const TuneResult result =
-      tune(op, {.tokens = {1, 64, 2048}, .seconds = 3, .max_candidates = 24, .progress = [&](const TuneProgress& progress) {
-                  CHECK(progress.done <= progress.total);
-                  if (stages.empty() || stages.back() != progress.stage) stages.push_back(progress.stage);
-                  return true;
-                }});
+  const TuneResult result = tune(op, {.tokens = {1, 64, 2048},
+                                      .seconds = 3,
+                                      .max_candidates = 24,
+                                      .progress = [&](const TuneProgress& progress) {
+                                        CHECK(progress.done <= progress.total);
+                                        if (stages.empty() || stages.back() != progress.stage)
+                                          stages.push_back(progress.stage);
+                                        return true;
+                                      }});
   CHECK(stages == std::vector<std::string>{"compile", "verify", "measure"});
   CHECK(result.rejected == 0);
   REQUIRE(result.tokens.size() == 3);
@@ -40,7 +43,8 @@ TEST_CASE("tuning measures every token count, rejects nothing, and is used from 
   }
   CHECK(parse_table_record(to_json_line(result.record)).ranges.size() == result.record.ranges.size());
   MESSAGE(to_json_line(result.record));
-  MESSAGE("compile ", result.compile_seconds, " s, verify ", result.verify_seconds, " s, measure ", result.measure_seconds, " s");
+  MESSAGE("compile ", result.compile_seconds, " s, verify ", result.verify_seconds, " s, measure ",
+          result.measure_seconds, " s");
 }
 
 TEST_CASE("tuning over folds knows the fastest of all") {
@@ -56,9 +60,10 @@ TEST_CASE("tuning over folds knows the fastest of all") {
 TEST_CASE("a caller who stops gets what is known") {
   const Runtime runtime = gpu();
   Operator op = runtime.rms_norm({.n = 1024});
-  const TuneResult result = tune(op, {.tokens = {1}, .seconds = 1, .max_candidates = 2, .progress = [](const TuneProgress& p) {
-                                        return p.stage != "measure";
-                                      }});
+  const TuneResult result =
+      tune(op, {.tokens = {1}, .seconds = 1, .max_candidates = 2, .progress = [](const TuneProgress& p) {
+                  return p.stage != "measure";
+                }});
   CHECK(result.tokens.empty());
   CHECK(result.record.ranges.empty());
   CHECK(op.choice(1).origin == "cost model");

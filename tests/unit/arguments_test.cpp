@@ -11,7 +11,8 @@ using namespace isofold;
 namespace {
 
 const Spec spec = parse_spec(
-    "demo N=8 (x: bf16[row], residual: f32[row], weight: f32[column]) { h = add(x, residual); total = sum(mul(h, h));"
+    "demo N=8 (x: bf16[row], residual: f32[row], weight: f32[column]) { h = add(x, residual); total = "
+    "sum(mul(h, h));"
     " y: bf16 = mul(mul(h, total), weight); out: f32 = h }");
 
 /// Addresses far apart, so that nothing overlaps unless a test wants it.
@@ -74,7 +75,8 @@ TEST_CASE("alignment in bytes gives the class of the tensor that suffers most") 
   CHECK(alignment_class_of(spec, 256) == alignment_classes - 1);
   CHECK(alignment_class_of(spec, 8) == 1);
   CHECK(alignment_class_of(spec, 4) == 0);
-  CHECK_THROWS_WITH_AS(alignment_class_of(spec, 2), "alignment is 2 bytes, residual (f32) needs at least 4", UsageError);
+  CHECK_THROWS_WITH_AS(alignment_class_of(spec, 2), "alignment is 2 bytes, residual (f32) needs at least 4",
+                       UsageError);
   CHECK_THROWS_AS(alignment_class_of(spec, 12), UsageError);
   CHECK_THROWS_AS(alignment_class_of(spec, 0), UsageError);
   CHECK_THROWS_AS(alignment_class_of(spec, -16), UsageError);
@@ -179,6 +181,6 @@ TEST_CASE("a Spec with more tensors than a launch can pass is refused") {
     sum = "add(" + sum + ", x" + std::to_string(i) + ")";
   }
   text += ") { total = sum(" + sum + "); y: f32 = mul(x0, total) }";
-  CHECK_THROWS_WITH_AS(ArgumentLayout{parse_spec(text)}, "wide has 16 inputs and 1 outputs, together at most 16 are allowed",
-                       UsageError);
+  CHECK_THROWS_WITH_AS(ArgumentLayout{parse_spec(text)},
+                       "wide has 16 inputs and 1 outputs, together at most 16 are allowed", UsageError);
 }

@@ -26,7 +26,10 @@ struct NoKernel final : Kernel {
 };
 
 Timing timing(int threads, double microseconds) {
-  return {.schedule = GpuSchedule{.threads_per_row = threads}, .fold = fold, .microseconds = microseconds, .spread = 0};
+  return {.schedule = GpuSchedule{.threads_per_row = threads},
+          .fold = fold,
+          .microseconds = microseconds,
+          .spread = 0};
 }
 
 }  // namespace
@@ -41,7 +44,8 @@ TEST_CASE("the cost model's ranges begin with 1, ascend, and are the cheapest wh
   std::erase_if(plans, [](const Plan& plan) { return plan.gpu().split == Split::workspace; });
   for (std::int64_t tokens = 1; tokens <= largest_modelled_tokens; tokens *= 2) {
     const double cheapest = estimated_microseconds(plans[by_cost(plans, tokens).front()], tokens);
-    CHECK(estimated_microseconds(table.plan(table.range_of(tokens), alignment_classes - 1), tokens) == cheapest);
+    CHECK(estimated_microseconds(table.plan(table.range_of(tokens), alignment_classes - 1), tokens) ==
+          cheapest);
   }
 }
 
@@ -54,7 +58,8 @@ TEST_CASE("the cost model never chooses a schedule that needs a workspace") {
 
 TEST_CASE("a token count's range is the last that begins at or before it") {
   const LaunchTable table(spec, fold, device,
-                          {{1, GpuSchedule{.threads_per_row = 32}, ""}, {5, GpuSchedule{.threads_per_row = 64}, ""},
+                          {{1, GpuSchedule{.threads_per_row = 32}, ""},
+                           {5, GpuSchedule{.threads_per_row = 64}, ""},
                            {100, GpuSchedule{.threads_per_row = 128}, ""}});
   CHECK(table.range_of(1) == 0);
   CHECK(table.range_of(4) == 0);
@@ -85,9 +90,10 @@ TEST_CASE("a slot keeps its first kernel") {
 }
 
 TEST_CASE("measured counts become ranges with boundaries between them") {
-  const std::vector<TokenResult> results{{.tokens = 4, .timings = {timing(32, 1.0), timing(64, 1.2)}, .best_any_fold = {}},
-                                         {.tokens = 16, .timings = {timing(64, 2.0), timing(32, 3.0)}, .best_any_fold = {}},
-                                         {.tokens = 64, .timings = {timing(64, 8.0)}, .best_any_fold = {}}};
+  const std::vector<TokenResult> results{
+      {.tokens = 4, .timings = {timing(32, 1.0), timing(64, 1.2)}, .best_any_fold = {}},
+      {.tokens = 16, .timings = {timing(64, 2.0), timing(32, 3.0)}, .best_any_fold = {}},
+      {.tokens = 64, .timings = {timing(64, 8.0)}, .best_any_fold = {}}};
   const std::vector<TableRange> ranges = ranges_of(results);
   REQUIRE(ranges.size() == 2);
   CHECK(ranges[0] == TableRange{1, GpuSchedule{.threads_per_row = 32}, 1.0, 4});

@@ -20,11 +20,18 @@ Runtime cpu() { return Runtime({.device = "cpu", .cache_folder = "off", .tables 
 
 /// Runs the right kernel and then does harm to one value.
 struct Harmful final : Kernel {
-  Harmful(KernelStore& store, const Plan& plan, std::size_t parameter, std::int64_t element, std::uint16_t flip)
-      : Kernel(plan, store.image(plan)), right(store.load(plan, store.image(plan))), parameter(parameter), element(element), flip(flip) {}
-  void launch(CUstream_st* stream, const Parameters& parameters, std::int64_t tokens, void* workspace) const override {
+  Harmful(KernelStore& store, const Plan& plan, std::size_t parameter, std::int64_t element,
+          std::uint16_t flip)
+      : Kernel(plan, store.image(plan)),
+        right(store.load(plan, store.image(plan))),
+        parameter(parameter),
+        element(element),
+        flip(flip) {}
+  void launch(CUstream_st* stream, const Parameters& parameters, std::int64_t tokens,
+              void* workspace) const override {
     right->launch(stream, parameters, tokens, workspace);
-    reinterpret_cast<std::uint16_t*>(parameters.values[parameter])[element < 0 ? tokens * plan().spec().n : element] ^= flip;
+    reinterpret_cast<std::uint16_t*>(
+        parameters.values[parameter])[element < 0 ? tokens * plan().spec().n : element] ^= flip;
   }
   std::unique_ptr<const Kernel> right;
   std::size_t parameter;
@@ -45,7 +52,8 @@ TEST_CASE("the bit gate sees one wrong bit and one byte too many") {
   CHECK(gate.check(Harmful(store, plan, y, 95, 1)) ==
         text(plan.schedule()) + " over 1 tokens: y: row 0 differs from the oracle, first at element 95");
   CHECK(gate.check(Harmful(store, plan, sum, 7, 0x8000)) ==
-        text(plan.schedule()) + " over 1 tokens: residual_out: row 0 differs from the oracle, first at element 7");
+        text(plan.schedule()) +
+            " over 1 tokens: residual_out: row 0 differs from the oracle, first at element 7");
   CHECK(gate.check(Harmful(store, plan, sum, -1, 1)) ==
         text(plan.schedule()) + " over 1 tokens: residual_out: bytes behind the last row were written");
 }
@@ -56,11 +64,12 @@ TEST_CASE("tuning measures every token count and is used from then on") {
   op.prepare_up_to(100);
   CHECK(op.choice(1).origin == "cost model");
   std::vector<std::string> stages;
-  const TuneResult result = tune(op, {.tokens = {1, 40}, .seconds = 0.5, .progress = [&](const TuneProgress& progress) {
-                                        CHECK(progress.done <= progress.total);
-                                        if (stages.empty() || stages.back() != progress.stage) stages.push_back(progress.stage);
-                                        return true;
-                                      }});
+  const TuneResult result =
+      tune(op, {.tokens = {1, 40}, .seconds = 0.5, .progress = [&](const TuneProgress& progress) {
+                  CHECK(progress.done <= progress.total);
+                  if (stages.empty() || stages.back() != progress.stage) stages.push_back(progress.stage);
+                  return true;
+                }});
   CHECK(stages == std::vector<std::string>{"compile", "verify", "measure"});
   CHECK(result.candidates >= 2);
   CHECK(result.rejected == 0);
@@ -90,9 +99,10 @@ TEST_CASE("a caller who stops gets what is known") {
   const Runtime runtime = cpu();
   Operator op = runtime.rms_norm({.n = 256});
   for (const char* stage : {"compile", "verify", "measure"}) {
-    const TuneResult result = tune(op, {.tokens = {1}, .seconds = 0.1, .progress = [&](const TuneProgress& progress) {
-                                          return progress.stage != stage;
-                                        }});
+    const TuneResult result =
+        tune(op, {.tokens = {1}, .seconds = 0.1, .progress = [&](const TuneProgress& progress) {
+                    return progress.stage != stage;
+                  }});
     CHECK(result.tokens.empty());
     CHECK(result.record.ranges.empty());
     CHECK(op.choice(1).origin == "cost model");
@@ -103,7 +113,8 @@ TEST_CASE("options that make no sense are refused") {
   const Runtime runtime = cpu();
   Operator op = runtime.rms_norm({.n = 256});
   CHECK_THROWS_WITH_AS(tune(op, {.tokens = {}}), "tune: no token counts were given", UsageError);
-  CHECK_THROWS_WITH_AS(tune(op, {.tokens = {0}}), "tune: token counts must ascend from at least 1, 0 follows 0", UsageError);
+  CHECK_THROWS_WITH_AS(tune(op, {.tokens = {0}}),
+                       "tune: token counts must ascend from at least 1, 0 follows 0", UsageError);
   CHECK_THROWS_AS(tune(op, {.tokens = {4, 4}}), UsageError);
   CHECK_THROWS_AS(tune(op, {.tokens = {1}, .seconds = 0}), UsageError);
   CHECK_THROWS_AS(tune(op, {.tokens = {1}, .seconds = std::nan("")}), UsageError);
@@ -123,7 +134,8 @@ TEST_CASE("a summary is the median and the spread of the middle half") {
 
 TEST_CASE("copying is measured on the CPU, an empty kernel is not") {
   const Runtime runtime = cpu();
-  const TimingEffort quick{.replay_microseconds = 100, .min_samples = 2, .max_samples = 2, .enough_spread = 1, .seconds = 0.1};
+  const TimingEffort quick{
+      .replay_microseconds = 100, .min_samples = 2, .max_samples = 2, .enough_spread = 1, .seconds = 0.1};
   CHECK(measure_copy(*runtime.impl(), 1 << 16, quick).microseconds > 0);
   CHECK_THROWS_AS(measure_empty_kernel(*runtime.impl(), quick), UsageError);
 }

@@ -39,13 +39,14 @@ TableRecord record(std::int64_t n = 4096, double microseconds = 1.25) {
   const Spec s = rms_norm({.n = n});
   const Fold f = default_fold(s);
   const bool plain = n == 4096;
-  return {.spec = text(s),
-          .fold = text(f),
-          .device = text(device),
-          .environment = "driver 13.0",
-          .ranges = {{1, plain ? schedule(128) : candidates(s, f, device).front().schedule(), microseconds, 1},
-                     {91, plain ? schedule(64, 4) : candidates(s, f, device).back().schedule(), 12.5, 128}},
-          .origin = {}};
+  return {
+      .spec = text(s),
+      .fold = text(f),
+      .device = text(device),
+      .environment = "driver 13.0",
+      .ranges = {{1, plain ? schedule(128) : candidates(s, f, device).front().schedule(), microseconds, 1},
+                 {91, plain ? schedule(64, 4) : candidates(s, f, device).back().schedule(), 12.5, 128}},
+      .origin = {}};
 }
 
 std::string replaced(std::string line, const std::string& from, const std::string& to) {
@@ -63,7 +64,9 @@ std::string error_of(const std::string& line) {
   return {};
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -94,26 +97,35 @@ TEST_CASE("what is not a record is refused with the reason") {
   CHECK(contains(error_of(replaced(line, "rms_norm N=4096", "rms_norm N=0")), "N"));
   CHECK(contains(error_of(replaced(line, "lanes=", "lane=")), "fold"));
   CHECK(contains(error_of(replaced(line, "arch=90", "arch=70")), "device"));
-  CHECK(contains(error_of(replaced(line, "gpu threads=128", "gpu threads=127")), "threads=127 must be a power of two"));
+  CHECK(contains(error_of(replaced(line, "gpu threads=128", "gpu threads=127")),
+                 "threads=127 must be a power of two"));
   CHECK(error_of(replaced(line, "\"first_tokens\":1,", "\"first_tokens\":2,")) ==
         "tuning record: \"first_tokens\" of the ranges must ascend, beginning with 1");
   CHECK(contains(error_of(replaced(line, "\"first_tokens\":91", "\"first_tokens\":1")), "must ascend"));
   CHECK(contains(error_of(replaced(line, "\"first_tokens\":91", "\"first_tokens\":-1")), "at least 1"));
   CHECK(contains(error_of(replaced(line, "\"first_tokens\":91", "\"first_tokens\":91.5")), "not an integer"));
-  CHECK(contains(error_of(replaced(line, "\"microseconds\":1.25", "\"microseconds\":-1.25")), "not a number of at least 0"));
-  CHECK(contains(error_of(replaced(line, "\"microseconds\":1.25", "\"microseconds\":\"1.25\"")), "not a number"));
+  CHECK(contains(error_of(replaced(line, "\"microseconds\":1.25", "\"microseconds\":-1.25")),
+                 "not a number of at least 0"));
+  CHECK(contains(error_of(replaced(line, "\"microseconds\":1.25", "\"microseconds\":\"1.25\"")),
+                 "not a number"));
 }
 
 TEST_CASE("a table cannot choose a schedule that needs a workspace") {
   TableRecord r = record(16384);
-  r.ranges = {{1, GpuSchedule{.threads_per_row = 256, .blocks_per_row = 2, .split = Split::workspace,
-                              .staging = Staging::reread, .vector = 8}, 1, 1}};
+  r.ranges = {{1,
+               GpuSchedule{.threads_per_row = 256,
+                           .blocks_per_row = 2,
+                           .split = Split::workspace,
+                           .staging = Staging::reread,
+                           .vector = 8},
+               1, 1}};
   CHECK(contains(error_of(to_json_line(r)), "needs a workspace"));
 }
 
 TEST_CASE("bad lines are skipped with their place, good ones are read") {
   TuningTable table;
-  table.read_text("made.jsonl", "\n" + to_json_line(record()) + "\nnonsense\n  \r\n" + to_json_line(record(8192)));
+  table.read_text("made.jsonl",
+                  "\n" + to_json_line(record()) + "\nnonsense\n  \r\n" + to_json_line(record(8192)));
   REQUIRE(table.records().size() == 2);
   CHECK(table.records()[0].origin == "made.jsonl:2");
   CHECK(table.records()[1].origin == "made.jsonl:5");
@@ -144,7 +156,8 @@ TEST_CASE("find compares Spec, Fold and device; the later record wins") {
   CHECK(table.find(spec, fold, other) == nullptr);
 }
 
-TEST_CASE("a Spec that differs in constants alone has the same schedules, unless it has a record of its own") {
+TEST_CASE(
+    "a Spec that differs in constants alone has the same schedules, unless it has a record of its own") {
   const Spec other = rms_norm({.n = 4096, .eps = 1e-5f});
   TuningTable table;
   table.add(record(4096, 1));

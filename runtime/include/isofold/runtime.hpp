@@ -27,7 +27,8 @@ struct RuntimeOptions {
   /// "auto" (the first CUDA device that works, else the CPU), "cuda:<index>" or "cpu".
   /// Empty: environment variable ISOFOLD_DEVICE, else "auto".
   std::string device;
-  /// Folder of the disk cache; empty: ISOFOLD_CACHE_DIR, else the user's own cache folder. "off": memory only.
+  /// Folder of the disk cache; empty: ISOFOLD_CACHE_DIR, else the user's own cache folder. "off": memory
+  /// only.
   std::string cache_folder;
   /// Tuning tables (files or folders) that are read besides those that come with the library; later ones win.
   std::vector<std::string> tables;
@@ -44,9 +45,10 @@ struct MutableTensor {
   std::int64_t row_stride = 0;
 };
 
-/// Arguments of rms_norm and add_rms_norm. Shapes: x, residual, y, residual_out [tokens, N] with their row strides,
-/// weight [N]. On a CUDA device pointers are device-accessible, on the CPU plain. y may be x's or residual's very buffer, residual_out
-/// residual's or x's (same stride and dtype): each row is read before it is written; any other overlap is an error.
+/// Arguments of rms_norm and add_rms_norm. Shapes: x, residual, y, residual_out [tokens, N] with their row
+/// strides, weight [N]. On a CUDA device pointers are device-accessible, on the CPU plain. y may be x's or
+/// residual's very buffer, residual_out residual's or x's (same stride and dtype): each row is read before it
+/// is written; any other overlap is an error.
 struct RmsNormArguments {
   ConstTensor x;
   ConstTensor residual;
@@ -57,14 +59,15 @@ struct RmsNormArguments {
 
 /// What an operator runs for a token count.
 struct Choice {
-  GpuSchedule gpu;         // when on a CUDA device
-  CpuSchedule cpu;         // when on the CPU
-  std::string schedule;    // text of the one that counts
-  std::string origin;      // "table <file>:<line>", "tuned in this process" or "cost model"
+  GpuSchedule gpu;       // when on a CUDA device
+  CpuSchedule cpu;       // when on the CPU
+  std::string schedule;  // text of the one that counts
+  std::string origin;    // "table <file>:<line>", "tuned in this process" or "cost model"
 };
 
 struct PrepareOptions {
   /// Every pointer and row stride of the launches to come is a multiple of this many bytes (a power of two).
+  /// What is aligned better is prepared for as well.
   int alignment = 16;
 };
 
@@ -77,24 +80,28 @@ class Operator {
   /// Equal ids on two machines mean equal output bits for equal inputs.
   std::string bits_id() const;
 
-  /// Compiles and loads what launches over these token counts (each >= 1) need. Not allowed inside a stream capture.
+  /// Compiles and loads what launches over these token counts (each >= 1) need. Another thread may be
+  /// capturing a stream meanwhile. The first use of a runtime's device also runs the numerics probe. Throws
+  /// UsageError for a count below 1, an alignment that is no power of two or less than an element, and when
+  /// the device fails the probe.
   void prepare(std::span<const std::int64_t> tokens, const PrepareOptions& options = {});
   /// The same for every token count from 1 to max_tokens.
   void prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options = {});
 
-  /// Enqueues the computation of `tokens` rows. tokens == 0 succeeds and does nothing. On the CPU `stream` is ignored and the call returns when the result
-  /// is there. After `prepare` for this token count and alignment the call allocates nothing, does not synchronise, and
-  /// may be captured in a CUDA graph; without, it compiles first, or, inside a capture, throws UsageError naming the
-  /// missing kernel and leaves the capture valid. Throws UsageError, before anything is written, for null or misaligned
-  /// pointers, a stride below N, overlapping buffers that are not identical, or tokens < 0 or too large.
+  /// Enqueues the computation of `tokens` rows. tokens == 0 succeeds and does nothing. On the CPU `stream` is
+  /// ignored and the call returns when the result is there. After `prepare` for this token count and
+  /// alignment the call allocates nothing, does not synchronise, and may be captured in a CUDA graph;
+  /// without, it compiles first, or, inside a capture, throws UsageError naming the missing kernel and leaves
+  /// the capture valid. Throws UsageError, before anything is written, for null or misaligned pointers, a
+  /// stride below N, overlapping buffers that are not identical, or tokens < 0 or too large.
   void launch(CUstream_st* stream, const RmsNormArguments& arguments, std::int64_t tokens) const;
 
   /// The general form: tensors in the Spec's order.
-  void launch(CUstream_st* stream, std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs,
-              std::int64_t tokens) const;
+  void launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
+              std::span<const MutableTensor> outputs, std::int64_t tokens) const;
 
-  /// The plan of the kernel that a launch over `tokens` rows (>= 1) uses when all pointers and row strides are multiples
-  /// of `alignment` bytes.
+  /// The plan of the kernel that a launch over `tokens` rows (>= 1) uses when all pointers and row strides
+  /// are multiples of `alignment` bytes.
   Plan plan(std::int64_t tokens, int alignment = 16) const;
   /// The schedule of that plan, and why it is used.
   Choice choice(std::int64_t tokens, int alignment = 16) const;
@@ -111,19 +118,23 @@ class Operator {
   std::shared_ptr<OperatorImpl> impl_;
 };
 
-/// A device with its caches and tuning tables. A cheap handle, thread-safe; everything it opened is released with the
-/// last handle or Operator.
+/// A device with its caches and tuning tables. A cheap handle, thread-safe; everything it opened is released
+/// with the last handle or Operator.
 class Runtime {
  public:
-  /// Throws UsageError when the device does not exist, is too old, or fails the numerics probe.
+  /// Throws UsageError when the device does not exist, is too old or has no compiler (with "auto": when no
+  /// device can be used), when a setting of the environment is not allowed, or a table cannot be read.
   explicit Runtime(const RuntimeOptions& options = {});
 
   const DeviceTraits& device() const;
   /// "cuda:0" or "cpu".
   std::string device_name() const;
 
+  /// Takes well under a millisecond; nothing is compiled. Throws UsageError for options that `rms_norm`
+  /// refuses.
   Operator rms_norm(const RmsNormOptions& options) const;
-  /// Any Spec with the default fold, or with a given one.
+  /// Any Spec of at most 16 tensors with the default fold, or with a given one. Throws UsageError for a Spec
+  /// put together by hand that parse_spec would not make, and for a fold that is not well formed.
   Operator make_operator(const Spec& spec, std::optional<Fold> fold = std::nullopt) const;
 
   /// Internal handle; stable for the library's own tools.

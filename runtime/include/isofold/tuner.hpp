@@ -17,10 +17,10 @@ struct TuneProgress {
 };
 
 struct TuneOptions {
-  std::vector<std::int64_t> tokens;      // each >= 1, ascending
-  double seconds = 20;                   // budget for the measurement; what was measured by then decides
-  int max_candidates = 0;                // of the cost model's order per token count; 0: all
-  bool any_fold = false;                 // measure the natural folds too (price of invariance)
+  std::vector<std::int64_t> tokens;  // each >= 1, ascending
+  double seconds = 20;               // budget for the measurement; what was measured by then decides
+  int max_candidates = 0;            // of the cost model's order per token count; 0: all
+  bool any_fold = false;             // measure the natural folds too (price of invariance)
   /// Called from one thread at a time; returning false stops early with what is known.
   std::function<bool(const TuneProgress&)> progress = {};
 };
@@ -41,22 +41,23 @@ struct TokenResult {
 
 struct TuneResult {
   std::vector<TokenResult> tokens;  // those that were measured
-  TableRecord record;            // ready to be written to a table; without ranges when nothing was measured
-  std::size_t candidates = 0;    // compiled
-  std::size_t rejected = 0;      // failed the bit gate: a bug, reported with the schedule's text
+  TableRecord record;          // ready to be written to a table; without ranges when nothing was measured
+  std::size_t candidates = 0;  // compiled
+  std::size_t rejected = 0;    // failed the bit gate: a bug, reported with the schedule's text
   std::vector<std::string> rejected_schedules;
   double compile_seconds = 0, verify_seconds = 0, measure_seconds = 0;
 };
 
-/// Measures every candidate schedule whose output equals the oracle's raw bytes on random and adversarial rows, and
-/// picks the fastest per token count. The operator uses the result from then on. The candidates are those of tensors
-/// aligned to 16 bytes; schedules that need a workspace are left out. Thread-safe, but concurrent work on the device
-/// disturbs the measurement. Throws UsageError for options that are not as described.
+/// Measures every candidate schedule whose output equals the oracle's raw bytes on random and adversarial
+/// rows, and picks the fastest per token count. The operator uses the result from then on. The candidates are
+/// those of tensors aligned to 16 bytes; schedules that need a workspace are left out. Thread-safe, but
+/// concurrent work on the device disturbs the measurement. Throws UsageError for options that are not as
+/// described.
 TuneResult tune(Operator& op, const TuneOptions& options);
 
-/// The ranges that measured results stand for: for each token count its fastest schedule, from the geometric middle
-/// between it and the count before (`boundary_between`). A schedule that is within 0.5 % of the fastest is kept when the
-/// range before has it: fewer kernels for the same time.
+/// The ranges that measured results stand for: for each token count its fastest schedule, from the geometric
+/// middle between it and the count before (`boundary_between`). A schedule that is within 0.5 % of the
+/// fastest is kept when the range before has it: fewer kernels for the same time.
 std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results);
 
 }  // namespace isofold

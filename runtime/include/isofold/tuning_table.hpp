@@ -16,36 +16,37 @@ namespace isofold {
 struct TableRange {
   std::int64_t first_tokens = 1;
   Schedule schedule;
-  double microseconds = 0;        // measured at measured_tokens
+  double microseconds = 0;  // measured at measured_tokens
   std::int64_t measured_tokens = 1;
   bool operator==(const TableRange&) const = default;
 };
 
 /// The tuned schedules of one (Spec, Fold, device): one line of a table file.
 struct TableRecord {
-  std::string spec;         // Spec text
-  std::string fold;         // Fold text
-  std::string device;       // DeviceTraits text
-  std::string environment;  // driver, NVRTC and library versions, date: for people
+  std::string spec;                // Spec text
+  std::string fold;                // Fold text
+  std::string device;              // DeviceTraits text
+  std::string environment;         // driver, NVRTC and library versions, date: for people
   std::vector<TableRange> ranges;  // ascending, the first begins at 1
-  std::string origin;       // "<file>:<line>" after reading, not written
+  std::string origin;              // "<file>:<line>" after reading, not written
 };
 
-/// First token count of the range measured at `larger` when the range before it was measured at `smaller`: the geometric
-/// middle, rounded up. Costs grow in proportion to the count, so both neighbours are equally far from it.
+/// First token count of the range measured at `larger` when the range before it was measured at `smaller`:
+/// the geometric middle, rounded up. Costs grow in proportion to the count, so both neighbours are equally
+/// far from it.
 std::int64_t boundary_between(std::int64_t smaller, std::int64_t larger);
 
-/// Are records of one device used on the other? Yes when the kind, name, and what the best schedule depends on most are
-/// equal: architecture and multiprocessors of a GPU, register width and threads of a CPU.
+/// Are records of one device used on the other? Yes when the kind, name, and what the best schedule depends
+/// on most are equal: architecture and multiprocessors of a GPU, register width and threads of a CPU.
 bool same_device(const DeviceTraits& a, const DeviceTraits& b);
 
-/// JSON lines: one record per line, keys in a fixed order; later records of the same (spec, fold, device) win.
-/// A record can only choose among schedules that `make_plan` accepts: others are dropped with a warning, so a wrong
-/// table costs speed, never bits. Not thread-safe while it is changed.
+/// JSON lines: one record per line, keys in a fixed order; later records of the same (spec, fold, device)
+/// win. A record can only choose among schedules that `make_plan` accepts: others are dropped with a warning,
+/// so a wrong table costs speed, never bits. Not thread-safe while it is changed.
 class TuningTable {
  public:
-  /// Reads a file, or every *.jsonl of a folder in name order. A line that is not a record is skipped with a warning
-  /// that names file and line; an unreadable file throws UsageError.
+  /// Reads a file, or every *.jsonl of a folder in name order. A line that is not a record is skipped with a
+  /// warning that names file and line; an unreadable file throws UsageError.
   void read(const std::string& path);
   /// The same for text that is in memory; `name` stands for the file.
   void read_text(const std::string& name, std::string_view text);
@@ -54,12 +55,13 @@ class TuningTable {
 
   /// Throws UsageError when the Spec's or the device's text does not parse.
   void add(TableRecord record);
-  /// The last record for the Spec, the Fold and a device that is the `same_device`; else the last one for a Spec that
-  /// differs in constants alone, such as eps, which changes bits but no time; null when there is none.
+  /// The last record for the Spec, the Fold and a device that is the `same_device`; else the last one for a
+  /// Spec that differs in constants alone, such as eps, which changes bits but no time; null when there is
+  /// none.
   const TableRecord* find(const Spec& spec, const Fold& fold, const DeviceTraits& device) const;
   const std::vector<TableRecord>& records() const { return records_; }
-  /// Writes atomically; records sorted, one per (spec, fold, device). Throws UsageError when that cannot be done; then
-  /// the file is as it was.
+  /// Writes atomically; records sorted, one per (spec, fold, device). Throws UsageError when that cannot be
+  /// done; then the file is as it was.
   void write(const std::string& path) const;
 
  private:
@@ -72,14 +74,15 @@ class TuningTable {
   std::vector<std::string> warnings_;
 };
 
-/// Adds one record to a table file, which is made when it is missing, and keeps its other records. Processes that do so
-/// at the same time wait for each other (`<path>.lock`). Throws UsageError when the file cannot be read or written, or
-/// holds lines that are not records: those are never thrown away.
+/// Adds one record to a table file, which is made when it is missing, and keeps its other records. Processes
+/// that do so at the same time wait for each other (`<path>.lock`). Throws UsageError when the file cannot be
+/// read or written, or holds lines that are not records: those are never thrown away.
 void add_to_table_file(const std::string& path, const TableRecord& record);
 
 std::string to_json_line(const TableRecord& record);
-/// Throws UsageError that says what is wrong: not JSON, a key that is missing or unknown, a text that does not parse,
-/// ranges that do not ascend from 1, a schedule that breaks a rule on the record's device or needs a workspace.
+/// Throws UsageError that says what is wrong: not JSON, a key that is missing or unknown, a text that does
+/// not parse, ranges that do not ascend from 1, a schedule that breaks a rule on the record's device or needs
+/// a workspace.
 TableRecord parse_table_record(std::string_view line);
 
 }  // namespace isofold
