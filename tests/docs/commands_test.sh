@@ -142,7 +142,7 @@ run_document() {
 anchors() { sed -nE 's/^#+ +//p' "$1" | tr '[:upper:]' '[:lower:]' | sed -E 's/[^a-z0-9 _-]//g; s/ /-/g'; }
 
 # Files that links name and that come later; an entry whose file exists is an error.
-pending=(docs/images/chart-h100.svg)  # drawn from the figures of an H100
+pending=()  # files that are linked and not there yet
 
 check_links() {
   local document=$1 link target file anchor
