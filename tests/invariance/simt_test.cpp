@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -43,39 +44,45 @@ struct Findings {
   std::size_t runs = 0;
 };
 
-/// One row, a few, and more than the rows of one block; less of it for long rows.
-std::vector<std::int64_t> token_counts(std::int64_t n, std::int64_t rows_per_block) {
-  if (n <= 2048) return {1, 3, rows_per_block + 9};
-  if (n <= 8192) return {1, rows_per_block + 2};
-  return {rows_per_block + 1};
+struct Run {
+  std::int64_t tokens;
+  simt::Order::Kind order;
+};
+
+/// One row, a few, and more than the rows of one block: many short ones, few long ones. Threads in their
+/// order, and in reverse.
+std::vector<Run> runs_of(std::int64_t n, std::int64_t rows_per_block) {
+  const std::int64_t many = rows_per_block + std::clamp<std::int64_t>(32768 / n, 4, 32);
+  std::vector<Run> runs{{many, simt::Order::Kind::forward}, {many, simt::Order::Kind::reversed}};
+  if (n <= 8192) runs.insert(runs.end(), {{1, simt::Order::Kind::forward}, {3, simt::Order::Kind::reversed}});
+  return runs;
 }
 
-/// Compiles the items together and runs each with few rows and with a row more than fills its blocks: threads
-/// in their order, and in reverse.
+/// Compiles the items together, runs each and compares with the oracle.
 void check(std::span<const Item> items, Findings& findings) {
   std::vector<CudaSource> sources;
   for (const Item& item : items) sources.push_back(emit_cuda(item.plan));
   simt::Batch batch(sources);
   std::vector<std::string> faults;
-  std::map<std::pair<const PlanSet*, std::int64_t>, Call> calls;
+  std::map<std::tuple<const PlanSet*, std::int64_t, std::uint64_t>, Call> calls;
   std::size_t runs = 0;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const auto& [set, plan] = items[i];
-    for (std::int64_t tokens : token_counts(set->spec.n, plan.gpu().rows_per_block)) {
-      const auto [call, made] = calls.try_emplace(
-          {set, tokens}, set->spec, set->fold,
-          testing::CallOptions{.tokens = tokens,
-                               .offset = set->offset,
-                               .stride_padding = set->stride_padding,
-                               .seed = static_cast<std::uint64_t>(tokens) + set->name.size()});
-      for (auto kind : {simt::Order::Kind::forward, simt::Order::Kind::reversed}) {
-        ++runs;
-        const std::string fault =
-            simt::run_plan(batch, i, sources[i], plan, call->second, {.kind = kind, .seed = 0});
-        if (!fault.empty())
-          faults.push_back(fmt::format("{}, {} tokens, {} threads:\n{}", text(plan), tokens,
-                                       kind == simt::Order::Kind::forward ? "ordered" : "reversed", fault));
-      }
+    for (const Run& run : runs_of(set->spec.n, plan.gpu().rows_per_block)) {
+      const std::uint64_t variant = i % 8;  // plans of one set see different data
+      const auto [call, made] =
+          calls.try_emplace({set, run.tokens, variant}, set->spec, set->fold,
+                            testing::CallOptions{.tokens = run.tokens,
+                                                 .offset = set->offset,
+                                                 .stride_padding = set->stride_padding,
+                                                 .seed = 8 * set->name.size() + variant});
+      ++runs;
+      const std::string fault =
+          simt::run_plan(batch, i, sources[i], plan, call->second, {.kind = run.order, .seed = 0});
+      if (!fault.empty())
+        faults.push_back(fmt::format("{}, {} tokens, {} threads:\n{}", text(plan), run.tokens,
+                                     run.order == simt::Order::Kind::forward ? "ordered" : "reversed",
+                                     fault));
     }
   }
   const std::lock_guard lock(findings.mutex);

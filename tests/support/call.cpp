@@ -11,12 +11,12 @@ Call::Call(const Spec& spec, const Fold& fold, const CallOptions& options) : spe
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const Tensor& input = spec.inputs[i];
     HostTensor tensor(shape_of(input.dtype, input.extent == Extent::row ? options.tokens : 1));
-    // Row tensors start with different kinds, so that for example infinities of one meet zeros of the other.
+    // In even rows all tensors are of one kind; in odd rows, say, infinities of one meet zeros of another.
     const std::uint64_t seed = options.seed + 4 * i;
     if (options.ordinary_rows)
       tensor.fill(RowKind::normal, seed);
     else if (input.extent == Extent::row)
-      tensor.fill_all_kinds(seed);
+      tensor.fill_all_kinds(seed, options.first_kind, 4 * i);
     else
       tensor.fill(RowKind::infinite, seed);
     inputs_.push_back(std::move(tensor));

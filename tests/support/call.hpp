@@ -16,7 +16,8 @@ struct CallOptions {
   std::int64_t offset = 0;          // of every tensor, in elements
   std::int64_t stride_padding = 0;  // elements between the rows of row tensors
   std::uint64_t seed = 1;
-  bool ordinary_rows = false;  // normal rows only, instead of one kind after the other
+  std::uint64_t first_kind = 0;  // of row 0; the first kind shows every order of additions
+  bool ordinary_rows = false;    // normal rows only, instead of one kind after the other
 };
 
 /// The tensors of one call: inputs filled, outputs still canaries, and what the oracle says the outputs must

@@ -51,6 +51,13 @@ std::uint32_t element(RowKind kind, DType dtype, Random& random) {
   switch (kind) {
     case RowKind::normal:
       break;
+    case RowKind::sparse: {
+      // One of the few numbers. The shorter the mantissa, the farther apart: sums of squares must not be
+      // exact.
+      const std::uint64_t binades = dtype == DType::f32 ? 2 : dtype == DType::f16 ? 3 : 7;
+      return with_exponent(static_cast<std::uint32_t>(format.bias()) +
+                           static_cast<std::uint32_t>(random.below(binades)));
+    }
     case RowKind::mixed_scale: {
       // Squares and their sums stay finite in binary32.
       const int span = std::min(40, format.bias() - 1);
@@ -89,14 +96,24 @@ std::string_view name_of(RowKind kind) {
 void fill_row(RowKind kind, DType dtype, void* row, std::int64_t n, std::uint64_t seed) {
   Random random(seed, static_cast<std::uint64_t>(kind), static_cast<std::uint64_t>(dtype));
   auto* bytes = static_cast<std::byte*>(row);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const std::uint32_t bits = element(kind, dtype, random);
+  const auto set = [&](std::int64_t i, std::uint32_t bits) {
     const auto narrow = static_cast<std::uint16_t>(bits);
     if (dtype == DType::f32)
       std::memcpy(bytes + 4 * i, &bits, 4);
     else
       std::memcpy(bytes + 2 * i, &narrow, 2);
+  };
+  if (kind != RowKind::sparse) {
+    for (std::int64_t i = 0; i < n; ++i) set(i, element(kind, dtype, random));
+    return;
   }
+  for (std::int64_t i = 0; i < n; ++i) set(i, random.one_in(2) ? format_of(dtype).sign_bit() : 0);
+  // Together in a window of any size, so that every level of a tree is met.
+  const auto length = static_cast<std::uint64_t>(n);
+  const std::uint64_t window = std::min(length, std::uint64_t{2} << random.below(std::bit_width(length)));
+  const std::uint64_t begin = random.below(length);
+  for (std::uint64_t count = 4 + random.below(8); count > 0; --count)
+    set(static_cast<std::int64_t>((begin + random.below(window)) % length), element(kind, dtype, random));
 }
 
 }  // namespace isofold::testing

@@ -52,11 +52,11 @@ void HostTensor::fill(RowKind kind, std::uint64_t seed) {
     fill_row(kind, shape_.dtype, row(i), shape_.n, Random(seed, static_cast<std::uint64_t>(i)).bits());
 }
 
-void HostTensor::fill_all_kinds(std::uint64_t seed) {
+void HostTensor::fill_all_kinds(std::uint64_t seed, std::uint64_t first, std::uint64_t odd_shift) {
   for (std::int64_t i = 0; i < shape_.rows; ++i) {
-    const std::uint64_t kind = (static_cast<std::uint64_t>(i) + seed) % std::size(all_row_kinds);
-    fill_row(all_row_kinds[kind], shape_.dtype, row(i), shape_.n,
-             Random(seed, static_cast<std::uint64_t>(i)).bits());
+    const auto index = static_cast<std::uint64_t>(i);
+    const std::uint64_t kind = (index + first + (index % 2 == 1 ? odd_shift : 0)) % std::size(all_row_kinds);
+    fill_row(all_row_kinds[kind], shape_.dtype, row(i), shape_.n, Random(seed, index).bits());
   }
 }
 

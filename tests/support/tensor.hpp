@@ -51,8 +51,9 @@ class HostTensor {
 
   /// Fills every row with one kind; row i uses seed and i.
   void fill(RowKind kind, std::uint64_t seed);
-  /// Row i is of kind (i + seed) mod the number of kinds.
-  void fill_all_kinds(std::uint64_t seed);
+  /// Row i is of kind i + first, in the order of all_row_kinds and round again; odd rows are `odd_shift`
+  /// kinds further.
+  void fill_all_kinds(std::uint64_t seed, std::uint64_t first, std::uint64_t odd_shift);
 
   /// Empty while every canary is as it was made, else where the first broken one lies.
   std::string broken_canary() const;

@@ -146,7 +146,7 @@ TEST_CASE("every stored NaN is canonical") {
         parse_spec(fmt::format("copy N=64 (x: {0}[row]) {{ total = sum(x); y: f32 = x; brain: bf16 = x; "
                                "half: f16 = x; z: f32 = add(x, total) }}",
                                name));
-    Call call(spec, {1, 1, 1}, {.tokens = 40});
+    Call call(spec, {1, 1, 1}, {.tokens = 180});
     for (const isofold::testing::HostTensor& output : call.expected()) {
       const std::uint32_t canonical = output.dtype() == DType::f32 ? 0x7fffffff : 0x7fff;
       const std::uint32_t infinity = output.dtype() == DType::f16    ? 0x7c00
