@@ -308,7 +308,10 @@ void CudaKernelWriter::write_output_pass() {
   code_.comment("Outputs.");
   if (reread) {
     for (const Carried& carried : carried_) expression_.unbind(carried.node);
-    if (schedule_.split == Split::workspace) write_row_pointers(rows);
+    std::vector<int> new_rows = rows;  // whose pointers the reduction did not need, or had in another kernel
+    if (schedule_.split != Split::workspace)
+      for (int known : inputs_of(needed_by(spec_, sum_), Extent::row)) std::erase(new_rows, known);
+    write_row_pointers(new_rows);
     write_output_pointers(false);
   }
   write_output_pointers(true);

@@ -211,8 +211,16 @@ void CudaKernelWriter::bind_input(int tensor) {
 /// Named values of the element loop: what `root` needs that varies along the row and has no place yet.
 /// Returns what it named: the caller unbinds that where the loop ends.
 std::vector<int> CudaKernelWriter::write_inner_values(int root) {
+  // What a bound value was made from is not needed again.
+  std::vector<bool> needed(spec_.nodes.size(), false);
+  needed[static_cast<std::size_t>(root)] = true;
+  for (int i = root; i >= 0; --i) {
+    const Node& node = spec_.nodes[static_cast<std::size_t>(i)];
+    if (!needed[static_cast<std::size_t>(i)] || (i != root && expression_.is_bound(i))) continue;
+    for (int operand : {node.a, node.b, node.c})
+      if (operand >= 0) needed[static_cast<std::size_t>(operand)] = true;
+  }
   std::vector<int> named;
-  const auto needed = needed_by(spec_, root);
   for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
     const Node& node = spec_.nodes[i];
     const int index = static_cast<int>(i);
