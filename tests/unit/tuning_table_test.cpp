@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -230,4 +231,16 @@ TEST_CASE("boundaries lie in the geometric middle, above the smaller count and a
   CHECK(boundary_between(8, 32) == 16);
   CHECK(boundary_between(1024, 2048) == 1449);
   CHECK(boundary_between(100, 101) == 101);
+}
+
+TEST_CASE("every record that comes with the library is one, for the default fold and in its only place") {
+  TuningTable table;
+  table.read(ISOFOLD_TABLES_FOLDER);
+  for (const std::string& warning : table.warnings()) FAIL_CHECK(warning);
+  std::set<std::string> keys;
+  for (const TableRecord& record : table.records()) {
+    INFO(record.origin);
+    CHECK(record.fold == text(default_fold(parse_spec(record.spec))));
+    CHECK(keys.insert(record.spec + record.device).second);
+  }
 }
