@@ -25,6 +25,7 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
   }
   const int threads = gpu_shape(plan.value()).block_threads;
   const int registers = (estimated_registers(plan.value()) + 7) / 8 * 8;
+  if (registers * threads > device.registers_per_multiprocessor) return;  // would spill
   const int most = std::clamp(std::min(device.registers_per_multiprocessor / (registers * threads),
                                        device.threads_per_multiprocessor / threads), 1, 16);
   for (int resident : {most, (most + 1) / 2}) {

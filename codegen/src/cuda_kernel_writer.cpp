@@ -7,8 +7,8 @@
 namespace isofold {
 namespace {
 
-/// Registers of a thread that a batch of loaded leaves may fill.
-constexpr int batch_words = 64;
+/// Registers of a thread that a batch of loaded leaves may fill: half of those that a full block leaves to a thread.
+int batch_words(int block_threads) { return std::min(64, 65536 / block_threads / 2 - 8); }
 
 }  // namespace
 
@@ -37,7 +37,7 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
     int words = 0;
     for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), Extent::row))
       words += words_per_leaf(spec_.inputs[static_cast<std::size_t>(tensor)].dtype, fold_);
-    while (batch_ > 1 && (batch_ * words > batch_words || shape_.leaves_per_thread % batch_ != 0)) --batch_;
+    while (batch_ > 1 && (batch_ * words > batch_words(shape_.block_threads) || shape_.leaves_per_thread % batch_ != 0)) --batch_;
   }
 }
 

@@ -18,7 +18,12 @@ int estimated_registers(const Plan& plan) {
   // weights, 30, 56, 68 and 126 with early ones.
   // Packed values count as the binary32 values that they widen to: the compiler keeps those.
   const int held = s.staging == Staging::registers ? std::max({rows, carried, fold.leaf}) * shape.leaves_per_thread : 112;
-  const int early = s.early_weights ? columns * shape.leaves_per_thread : 0;
+  const auto before = needed_by(plan.spec(), sum_node(plan.spec()));
+  bool column_before_sum = false;
+  for (std::size_t i = 0; i < before.size(); ++i)
+    if (const Node& node = plan.spec().nodes[i]; before[i] && node.op == Op::input)
+      column_before_sum |= plan.spec().inputs[static_cast<std::size_t>(node.tensor)].extent == Extent::column;
+  const int early = s.early_weights || column_before_sum ? columns * shape.leaves_per_thread : 0;
   const std::int64_t slots = leaves_per_segment(fold, plan.spec().n) * fold.segments * fold.leaf;
   const bool masked = slots != plan.spec().n || leaves_per_segment(fold, plan.spec().n) % fold.lanes != 0;
   const int masks = masked || s.vector < fold.leaf || s.rows_per_block > 1 ? 16 : 0;

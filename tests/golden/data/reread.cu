@@ -27,6 +27,7 @@ constexpr int SEGMENTS_PER_WARP = 2;        // consecutive segments
 constexpr int LANES_PER_THREAD = 1;         // lanes of a segment that one thread holds
 constexpr int ROUNDS = 2;                   // leaves of one lane
 constexpr int LEAVES_PER_THREAD = 4;        // leaves that one thread holds
+constexpr int BATCH = 2;                    // leaves that are loaded together
 static_assert(SEGMENT_LEAVES * SEGMENTS * LEAF >= ROW_LENGTH && ROW_LENGTH % 4 == 0);
 static_assert(SEGMENTS == BLOCKS_PER_ROW * WARPS_PER_ROW * SEGMENTS_PER_WARP);
 static_assert(LANES == THREADS_PER_SEGMENT * LANES_PER_THREAD && ROUNDS * LANES >= SEGMENT_LEAVES);
@@ -122,21 +123,24 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   }
 
   // Load this thread's leaves.
-  {
-    unsigned x_words[LEAVES_PER_THREAD][4];
-    unsigned residual_words[LEAVES_PER_THREAD][4];
 #pragma unroll
-    for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
+  for (int batch = 0; batch < LEAVES_PER_THREAD; batch += BATCH) {
+    unsigned x_words[BATCH][4];
+    unsigned residual_words[BATCH][4];
+#pragma unroll
+    for (int b = 0; b < BATCH; ++b) {
+      const int i = batch + b;
       const int element = first_element(warp, lane, i);
-      load_16_streaming(x_words[i], x_row + element);
-      load_16_streaming(residual_words[i], residual_row + element);
+      load_16_streaming(x_words[b], x_row + element);
+      load_16_streaming(residual_words[b], residual_row + element);
     }
     // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
 #pragma unroll
-    for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
+    for (int b = 0; b < BATCH; ++b) {
+      const int i = batch + b;
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
-        const float h = __fadd_rn(widen_f32(x_words[i], e), widen_f32(residual_words[i], e));
+        const float h = __fadd_rn(widen_f32(x_words[b], e), widen_f32(residual_words[b], e));
         lane_sums[i / ROUNDS] = __fmaf_rn(h, h, lane_sums[i / ROUNDS]);
       }
     }
@@ -170,24 +174,27 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   // Outputs.
   float* const residual_out_row = residual_out + row * residual_out_stride;
   float* const y_row = y + row * y_stride;
-  {
-    unsigned x_words[LEAVES_PER_THREAD][4];
-    unsigned residual_words[LEAVES_PER_THREAD][4];
-    unsigned weight_words[LEAVES_PER_THREAD][4];
 #pragma unroll
-    for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
+  for (int batch = 0; batch < LEAVES_PER_THREAD; batch += BATCH) {
+    unsigned x_words[BATCH][4];
+    unsigned residual_words[BATCH][4];
+    unsigned weight_words[BATCH][4];
+#pragma unroll
+    for (int b = 0; b < BATCH; ++b) {
+      const int i = batch + b;
       const int element = first_element(warp, lane, i);
-      load_16_streaming(x_words[i], x_row + element);
-      load_16_streaming(residual_words[i], residual_row + element);
-      load_16_constant(weight_words[i], weight + element);
+      load_16_streaming(x_words[b], x_row + element);
+      load_16_streaming(residual_words[b], residual_row + element);
+      load_16_constant(weight_words[b], weight + element);
     }
 #pragma unroll
-    for (int i = 0; i < LEAVES_PER_THREAD; ++i) {
+    for (int b = 0; b < BATCH; ++b) {
+      const int i = batch + b;
       const int element = first_element(warp, lane, i);
       float residual_out_values[LEAF];
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
-        residual_out_values[e] = __fadd_rn(widen_f32(x_words[i], e), widen_f32(residual_words[i], e));
+        residual_out_values[e] = __fadd_rn(widen_f32(x_words[b], e), widen_f32(residual_words[b], e));
       }
       unsigned residual_out_words[4];
 #pragma unroll
@@ -198,8 +205,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
       float y_values[LEAF];
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
-        const float h = __fadd_rn(widen_f32(x_words[i], e), widen_f32(residual_words[i], e));
-        y_values[e] = __fmul_rn(__fmul_rn(h, r), widen_f32(weight_words[i], e));
+        const float h = __fadd_rn(widen_f32(x_words[b], e), widen_f32(residual_words[b], e));
+        y_values[e] = __fmul_rn(__fmul_rn(h, r), widen_f32(weight_words[b], e));
       }
       unsigned y_words[4];
 #pragma unroll
