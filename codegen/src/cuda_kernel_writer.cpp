@@ -159,7 +159,8 @@ const char* CudaKernelWriter::leaf_index() const { return shape_.leaves_per_thre
 
 void CudaKernelWriter::begin_leaf(bool uses_element) {
   const bool batches = batch_ != shape_.leaves_per_thread;
-  if (batches) code_.line("const int i = batch{};", batch_ > 1 ? " + b" : "");
+  const bool uses_index = uses_element || masked() || chains_ > 1 || schedule_.staging == Staging::shared;
+  if (batches && uses_index) code_.line("const int i = batch{};", batch_ > 1 ? " + b" : "");
   const char* index = leaf_index();
   if (uses_element || row_mask_ || tail_mask_)
     code_.line("const int element = first_element({}lane, {});", row_warp_.empty() ? "" : row_warp_ + ", ", index);
