@@ -9,6 +9,8 @@ namespace {
 
 /// Elements of a row per thread from which a row may wait in shared memory or be read again instead of in registers.
 constexpr int long_share = 32;
+/// Registers that one block can have, on every architecture from sm_80.
+constexpr int registers_per_block = 65536;
 /// Longer shares than this leave too few threads per row to be worth trying.
 constexpr int longest_share = 128;
 
@@ -25,7 +27,7 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
   }
   const int threads = gpu_shape(plan.value()).block_threads;
   const int registers = (estimated_registers(plan.value()) + 7) / 8 * 8;
-  if (registers * threads > device.registers_per_multiprocessor) return;  // would spill
+  if (registers * threads > registers_per_block) return;  // would spill
   const int most = std::clamp(std::min(device.registers_per_multiprocessor / (registers * threads),
                                        device.threads_per_multiprocessor / threads), 1, 16);
   for (int resident : {most, (most + 1) / 2}) {
