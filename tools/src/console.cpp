@@ -1,11 +1,9 @@
 #include "console.hpp"
 
-#include <unistd.h>
-
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace isofold::tools {
 namespace {
