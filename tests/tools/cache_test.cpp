@@ -13,12 +13,14 @@ class FilledCache {
  public:
   FilledCache() {
     world.set("ISOFOLD_CACHE_DIR", world.path("cache"));
-    for (const char* n : {"64", "128"}) CHECK(world.run({"inspect", "-n", n, "--device", device(), "--show", "usage"}).status == 0);
+    for (const char* n : {"64", "128"})
+      CHECK(world.run({"inspect", "-n", n, "--device", device(), "--show", "usage"}).status == 0);
   }
   static bool possible() { return has_nvrtc() || has_cpu_backend(); }
   static std::string device() { return has_nvrtc() ? "sm_90" : "cpu"; }
   std::string first_file() const {
-    for (const auto& item : std::filesystem::directory_iterator(world.path("cache/entries"))) return item.path().string();
+    for (const auto& item : std::filesystem::directory_iterator(world.path("cache/entries")))
+      return item.path().string();
     return {};
   }
 

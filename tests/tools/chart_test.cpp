@@ -33,13 +33,15 @@ TEST_CASE("a stored GPU result becomes two panels with every line, and every val
   const CommandWorld world;
   for (const char* axis : {"categories", "log"}) {
     CAPTURE(axis);
-    const Json made = world.json({"chart", "--from", data + "/bench_gpu.json", "--output", world.path("c.svg"), "--axis", axis});
+    const Json made = world.json(
+        {"chart", "--from", data + "/bench_gpu.json", "--output", world.path("c.svg"), "--axis", axis});
     CHECK(made.at("result").at("lines").size() == 6);
     const std::string svg = read_text(made.at("svg"));
     const std::string html = read_text(made.at("html"));
     CHECK(markup_fault(svg) == "");
     CHECK(markup_fault(html) == "");
-    for (const char* name : {"Isofold", "Non-batch-invariant (CUDA)", "Batch-invariant (Python)", "Batch-invariant (Triton)"}) {
+    for (const char* name :
+         {"Isofold", "Non-batch-invariant (CUDA)", "Batch-invariant (Python)", "Batch-invariant (Triton)"}) {
       CHECK(contains(svg, name));
       CHECK(contains(html, name));
     }
@@ -59,7 +61,8 @@ TEST_CASE("a stored GPU result becomes two panels with every line, and every val
 
 TEST_CASE("a stored CPU result is one panel, and says in words which lines could not run and why") {
   const CommandWorld world;
-  const Json made = world.json({"chart", "--from", data + "/bench_cpu.json", "--output", world.path("folder/c")});
+  const Json made =
+      world.json({"chart", "--from", data + "/bench_cpu.json", "--output", world.path("folder/c")});
   const std::string svg = read_text(made.at("svg"));
   const std::string html = read_text(made.at("html"));
   CHECK(markup_fault(svg) == "");
@@ -102,18 +105,21 @@ TEST_CASE("a file that is no result of bench is refused by name") {
 TEST_CASE("bench measures on the CPU, and its document is what chart draws") {
   if (!has_cpu_backend()) return;
   const CommandWorld world;
-  const Json bench = world.json({"bench", "--device", "cpu", "-n", "256", "--tokens", "1,16", "--no-python", "--seconds", "0.5"});
+  const Json bench = world.json(
+      {"bench", "--device", "cpu", "-n", "256", "--tokens", "1,16", "--no-python", "--seconds", "0.5"});
   CHECK(bench.at("tokens") == Json({1, 16}));
   for (const Json& line : bench.at("lines")) {
     CAPTURE(line.dump());
     if (line.at("key") != "isofold" && line.at("key") != "copy") continue;
     for (const Json& time : line.at("kernel_us")) CHECK(time.get<double>() > 0);
   }
-  CHECK(bench.at("host_us").at("first_use_cold").get<double>() > bench.at("host_us").at("first_use_memory").get<double>());
+  CHECK(bench.at("host_us").at("first_use_cold").get<double>() >
+        bench.at("host_us").at("first_use_memory").get<double>());
   write_text(world.path("bench.json"), bench.dump());
   const Json made = world.json({"chart", "--from", world.path("bench.json"), "--output", world.path("c")});
   CHECK(markup_fault(read_text(made.at("svg"))) == "");
-  const auto words = world.run({"bench", "--device", "cpu", "-n", "256", "--tokens", "1", "--no-python", "--no-folds", "--no-host"});
+  const auto words = world.run(
+      {"bench", "--device", "cpu", "-n", "256", "--tokens", "1", "--no-python", "--no-folds", "--no-host"});
   CHECK(words.status == 0);
   CHECK(contains(words.output, "% of copy"));
   CHECK(contains(words.output, "not asked for (--no-folds)"));

@@ -1,8 +1,8 @@
 #include "command.hpp"
 
 #include <doctest/doctest.h>
-#include <isofold/codegen/cpu_backend.hpp>
 #include <stdlib.h>
+#include <isofold/codegen/cpu_backend.hpp>
 
 #include <cstdlib>
 #include <filesystem>
@@ -28,7 +28,8 @@ CommandWorld::~CommandWorld() {
 
 tools::ProgramResult CommandWorld::run(std::vector<std::string> arguments) const {
   std::vector<std::string> command = {"env"};
-  for (const char* name : {"DEVICE", "CACHE", "CACHE_DIR", "TABLES", "NVRTC", "CUDA", "DUMP", "TEMPLATES", "THREADS", "LOG"}) {
+  for (const char* name :
+       {"DEVICE", "CACHE", "CACHE_DIR", "TABLES", "NVRTC", "CUDA", "DUMP", "TEMPLATES", "THREADS", "LOG"}) {
     command.push_back("-u");
     command.push_back(std::string("ISOFOLD_") + name);
   }

@@ -9,7 +9,8 @@ namespace isofold::testing {
 
 using Json = nlohmann::json;
 
-/// Runs the built command in a world of its own: cache and HOME in a new folder, no ISOFOLD_* variables but those set.
+/// Runs the built command in a world of its own: cache and HOME in a new folder, no ISOFOLD_* variables but
+/// those set.
 class CommandWorld {
  public:
   CommandWorld();
@@ -19,7 +20,9 @@ class CommandWorld {
 
   /// A path inside the folder, which goes with the object.
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
-  void set(const std::string& variable, const std::string& value) { variables_.push_back(variable + "=" + value); }
+  void set(const std::string& variable, const std::string& value) {
+    variables_.push_back(variable + "=" + value);
+  }
 
   tools::ProgramResult run(std::vector<std::string> arguments) const;
   /// Adds --json; the exit code has to be `status`, and standard output one JSON document.

@@ -9,7 +9,8 @@ namespace {
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 std::string show(const CommandWorld& world, const std::string& what, const std::string& device) {
-  const auto result = world.run({"inspect", "-n", "1024", "--show", what, "--device", device, "--tokens", "32"});
+  const auto result =
+      world.run({"inspect", "-n", "1024", "--show", what, "--device", device, "--tokens", "32"});
   CAPTURE(what);
   CAPTURE(device);
   CAPTURE(result.errors);
@@ -35,7 +36,8 @@ TEST_CASE("the command in a generated source makes that source again") {
   const std::string mark = "isofold inspect ";
   const std::size_t start = source.find(mark);
   REQUIRE(start != source.npos);
-  const std::string command = source.substr(start + mark.size(), source.find('\n', start) - start - mark.size());
+  const std::string command =
+      source.substr(start + mark.size(), source.find('\n', start) - start - mark.size());
   // The words are quoted for a shell; none holds a quote itself.
   std::vector<std::string> arguments = {"inspect"};
   std::string word;
@@ -93,10 +95,12 @@ TEST_CASE("every view is one JSON document that says what it shows") {
   }
 }
 
-TEST_CASE("the picture of the tree is right at the edges: one element, short rows, skipped lanes and segments") {
+TEST_CASE(
+    "the picture of the tree is right at the edges: one element, short rows, skipped lanes and segments") {
   const CommandWorld world;
   const auto tree = [&](const std::string& n, const std::string& fold) {
-    std::vector<std::string> arguments = {"inspect", "--op", "rms_norm", "-n", n, "--show", "tree", "--device", "sm_90"};
+    std::vector<std::string> arguments = {"inspect", "--op", "rms_norm", "-n",   n,
+                                          "--show",  "tree", "--device", "sm_90"};
     if (!fold.empty()) arguments.insert(arguments.end(), {"--fold", fold});
     const auto result = world.run(arguments);
     CAPTURE(result.errors);
@@ -112,10 +116,12 @@ TEST_CASE("the picture of the tree is right at the edges: one element, short row
   CHECK(contains(small, "elements          0..99"));
   CHECK(contains(tree("8192", ""), "⋮ 22 more"));
   // Adjacent pairs: of four segments 0 joins 1, 2 joins 3, then both.
-  CHECK(contains(tree("1024", "leaf=8 lanes=32 segments=4"),
-                 "  segment    0 ─┐\n  segment    1 ─┴──┐\n  segment    2 ─┐  │\n  segment    3 ─┴──┴─→ sum\n"));
+  CHECK(contains(
+      tree("1024", "leaf=8 lanes=32 segments=4"),
+      "  segment    0 ─┐\n  segment    1 ─┴──┐\n  segment    2 ─┐  │\n  segment    3 ─┴──┴─→ sum\n"));
   // Halving: of eight lanes 0 joins 4, then 2 and 6, then the odd ones.
-  CHECK(contains(tree("256", "leaf=8 lanes=8 segments=4"),
-                 "  lane    0 ─┐\n  lane    4 ─┴──┐\n  lane    2 ─┐  │\n  lane    6 ─┴──┴──┐\n"
-                 "  lane    1 ─┐     │\n  lane    5 ─┴──┐  │\n  lane    3 ─┐  │  │\n  lane    7 ─┴──┴──┴─→ sum\n"));
+  CHECK(contains(
+      tree("256", "leaf=8 lanes=8 segments=4"),
+      "  lane    0 ─┐\n  lane    4 ─┴──┐\n  lane    2 ─┐  │\n  lane    6 ─┴──┴──┐\n"
+      "  lane    1 ─┐     │\n  lane    5 ─┴──┐  │\n  lane    3 ─┐  │  │\n  lane    7 ─┴──┴──┴─→ sum\n"));
 }

@@ -24,12 +24,15 @@ class Reader {
 
  private:
   void complain(const std::string& what) {
-    if (fault_.empty()) fault_ = what + " at byte " + std::to_string(place_) + ": " + std::string(text_.substr(place_, 40));
+    if (fault_.empty())
+      fault_ = what + " at byte " + std::to_string(place_) + ": " + std::string(text_.substr(place_, 40));
   }
 
   std::string name() {
     const std::size_t start = place_;
-    while (place_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[place_])) || text_[place_] == '-')) ++place_;
+    while (place_ < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[place_])) || text_[place_] == '-'))
+      ++place_;
     return std::string(text_.substr(start, place_ - start));
   }
 
@@ -50,7 +53,8 @@ class Reader {
   }
 
   void content() {
-    if (open_.empty() && !std::isspace(static_cast<unsigned char>(text_[place_]))) return complain("text outside the root");
+    if (open_.empty() && !std::isspace(static_cast<unsigned char>(text_[place_])))
+      return complain("text outside the root");
     if (text_[place_] == '&') return entity();
     ++place_;
   }
@@ -68,7 +72,8 @@ class Reader {
     const std::string opened = name();
     if (opened.empty()) return complain("a bare <");
     if (open_.empty()) ++roots_;
-    for (blanks(); place_ < text_.size() && text_[place_] != '>' && text_[place_] != '/'; blanks()) attribute();
+    for (blanks(); place_ < text_.size() && text_[place_] != '>' && text_[place_] != '/'; blanks())
+      attribute();
     if (take("/>")) return;
     if (!take(">")) return complain("a tag without >");
     open_.push_back(opened);
@@ -77,7 +82,8 @@ class Reader {
   }
 
   void attribute() {
-    if (name().empty() || !take("=\"")) return complain("an attribute that is not name=\"value\""), void(place_ = text_.size());
+    if (name().empty() || !take("=\""))
+      return complain("an attribute that is not name=\"value\""), void(place_ = text_.size());
     while (place_ < text_.size() && text_[place_] != '"') {
       if (text_[place_] == '<') return complain("< in an attribute");
       if (text_[place_] == '&')

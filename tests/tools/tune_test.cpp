@@ -7,7 +7,8 @@ using namespace isofold::testing;
 namespace {
 
 std::vector<std::string> tune(const std::string& n, const std::string& file) {
-  return {"tune", "--device", "cpu", "--op", "rms_norm", "-n", n, "--tokens", "1,16", "--seconds", "0.3", "--output", file};
+  return {"tune",     "--device", "cpu",       "--op", "rms_norm", "-n", n,
+          "--tokens", "1,16",     "--seconds", "0.3",  "--output", file};
 }
 
 std::size_t lines(const std::string& text) {
@@ -48,7 +49,8 @@ TEST_CASE("the price of invariance is printed with --folds") {
   std::vector<std::string> arguments = tune("256", world.path("t.jsonl"));
   arguments.insert(arguments.end(), {"--folds", "--max-candidates", "1"});
   const Json json = world.json(arguments);
-  for (const Json& result : json.at("operators")[0].at("tokens")) CHECK(result.at("price_of_invariance").get<double>() > 0);
+  for (const Json& result : json.at("operators")[0].at("tokens"))
+    CHECK(result.at("price_of_invariance").get<double>() > 0);
 }
 
 TEST_CASE("a table that holds other things, or cannot be written, is refused before anything is measured") {
@@ -70,8 +72,8 @@ TEST_CASE("an interrupted tune leaves a whole table, or none") {
   const CommandWorld world;
   const std::string file = world.path("table.jsonl");
   for (const char* delay : {"0.2", "1"}) {
-    std::vector<std::string> command = {"timeout", "--preserve-status", "--signal=INT", delay, "env",
-                                        "HOME=" + world.path(""), ISOFOLD_COMMAND};
+    std::vector<std::string> command = {"timeout", "--preserve-status",      "--signal=INT", delay,
+                                        "env",     "HOME=" + world.path(""), ISOFOLD_COMMAND};
     for (std::string& argument : tune("8192", file)) command.push_back(argument == "0.3" ? "300" : argument);
     command.push_back("--json");
     const auto result = isofold::tools::run_program(command);

@@ -7,7 +7,8 @@ using namespace isofold::testing;
 TEST_CASE("verify compares what it says, and finds nothing") {
   if (!has_cpu_backend()) return;
   const CommandWorld world;
-  const Json json = world.json({"verify", "--device", "cpu", "-n", "96,520", "--dtype", "f16", "--tokens", "1..40", "--all-schedules"});
+  const Json json = world.json({"verify", "--device", "cpu", "-n", "96,520", "--dtype", "f16", "--tokens",
+                                "1..40", "--all-schedules"});
   CHECK(json.at("passed") == true);
   CHECK(json.at("differing") == 0);
   CHECK(json.at("overwritten_bytes") == 0);
@@ -39,7 +40,8 @@ TEST_CASE("hashes that one run stored are found again by the next, and a wrong o
 
   write_text(file, "not a record\n");
   CHECK(world.run({"verify", "--hashes", file}).status == 2);
-  CHECK(world.run({"verify", "--write-hashes", file, "-n", "8", "--tokens", "1", "--device", "cpu"}).status == 2);
+  CHECK(world.run({"verify", "--write-hashes", file, "-n", "8", "--tokens", "1", "--device", "cpu"}).status ==
+        2);
   CHECK(read_text(file) == "not a record\n");
 }
 

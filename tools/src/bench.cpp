@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "measure.hpp"
@@ -18,7 +19,8 @@ std::string bandwidth(const BenchResult& result, std::size_t i, const BenchLine&
 
 /// Time of `part` as a share of `whole`'s, in percent.
 std::string share(const BenchLine& part, const BenchLine& whole, std::size_t i) {
-  if (i >= part.kernel.size() || i >= whole.kernel.size() || part.kernel[i] < 0 || whole.kernel[i] <= 0) return "-";
+  if (i >= part.kernel.size() || i >= whole.kernel.size() || part.kernel[i] < 0 || whole.kernel[i] <= 0)
+    return "-";
   return fmt::format("{:.0f}", 100 * part.kernel[i] / whole.kernel[i]);
 }
 
@@ -53,12 +55,15 @@ void print_host(const Console& console, const HostCosts& host) {
   line("prepare() of what is in memory", host.first_use_memory);
 }
 
+}  // namespace
+
 int run_bench(const Console& console, const MeasureOptions& options) {
   const BenchResult result = measure(console, options);
-  console.line("{}  {} on {} ({}), {}", console.bold(result.title), result.fold, result.device, result.device_name,
-               result.environment);
+  console.line("{}  {} on {} ({}), {}", console.bold(result.title), result.fold, result.device,
+               result.device_name, result.environment);
   console.line();
-  console.line("{}", console.bold(result.gpu ? "GPU time of a launch, microseconds" : "Time of a call, microseconds"));
+  console.line(
+      "{}", console.bold(result.gpu ? "GPU time of a launch, microseconds" : "Time of a call, microseconds"));
   print_times(console, result, &BenchLine::kernel);
   if (result.gpu) {
     console.line();
@@ -73,15 +78,6 @@ int run_bench(const Console& console, const MeasureOptions& options) {
   }
   console.document(to_json(result));
   return interrupted() ? exit_interrupted : exit_ok;
-}
-
-}  // namespace
-
-Command add_bench(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("bench", "Time the operator beside a copy, a free fold, PyTorch and Triton");
-  auto options = std::make_shared<MeasureOptions>();
-  options->add_to(*app);
-  return {app, [options](const Console& console) { return run_bench(console, *options); }};
 }
 
 }  // namespace isofold::tools

@@ -1,6 +1,7 @@
 #include "bench_result.hpp"
 
 #include <isofold/error.hpp>
+#include <nlohmann/json.hpp>
 
 namespace isofold::tools {
 namespace {
@@ -42,7 +43,8 @@ Json to_json(const BenchLine& line) {
 }
 
 BenchResult parse(const Json& json) {
-  if (json.at("schema").get<std::string>() != schema) throw UsageError(fmt::format("\"schema\" is not \"{}\"", schema));
+  if (json.at("schema").get<std::string>() != schema)
+    throw UsageError(fmt::format("\"schema\" is not \"{}\"", schema));
   BenchResult result;
   for (const auto& [key, member] : {std::pair<const char*, std::string*>{"title", &result.title},
                                     {"spec", &result.spec},
@@ -57,9 +59,11 @@ BenchResult parse(const Json& json) {
   result.bytes_per_token = json.at("bytes_per_token").get<std::int64_t>();
   result.tokens = json.at("tokens").get<std::vector<std::int64_t>>();
   if (result.tokens.empty() || result.tokens.size() > most_tokens)
-    throw UsageError(fmt::format("there are {} token counts; allowed are 1 to {}", result.tokens.size(), most_tokens));
+    throw UsageError(
+        fmt::format("there are {} token counts; allowed are 1 to {}", result.tokens.size(), most_tokens));
   for (std::size_t i = 0; i < result.tokens.size(); ++i)
-    if (result.tokens[i] <= (i == 0 ? 0 : result.tokens[i - 1])) throw UsageError("token counts must ascend from 1");
+    if (result.tokens[i] <= (i == 0 ? 0 : result.tokens[i - 1]))
+      throw UsageError("token counts must ascend from 1");
   for (const Json& item : json.at("lines")) {
     BenchLine line;
     line.key = item.at("key").get<std::string>();
@@ -71,8 +75,9 @@ BenchResult parse(const Json& json) {
     result.lines.push_back(std::move(line));
   }
   const Json& host = json.at("host_us");
-  result.host = {parse_time(host.at("launch")), parse_time(host.at("empty_launch")), parse_time(host.at("first_use_cold")),
-                 parse_time(host.at("first_use_disk")), parse_time(host.at("first_use_memory"))};
+  result.host = {parse_time(host.at("launch")), parse_time(host.at("empty_launch")),
+                 parse_time(host.at("first_use_cold")), parse_time(host.at("first_use_disk")),
+                 parse_time(host.at("first_use_memory"))};
   return result;
 }
 

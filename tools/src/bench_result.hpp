@@ -7,22 +7,24 @@
 
 namespace isofold::tools {
 
-/// One implementation over all token counts. Times in microseconds, one for each token count; negative where it was not
-/// measured.
+/// One implementation over all token counts. Times in microseconds, one for each token count; negative where
+/// it was not measured.
 struct BenchLine {
   std::string key;   // "isofold", "any_fold", "python", "triton", "copy", "empty"
   std::string name;  // for people
-  std::vector<double> kernel;   // on a GPU: of one launch in a replayed graph; on the CPU: of a call among many
-  std::vector<double> call;     // of a whole call: from the call until its result is there
+  std::vector<double>
+      kernel;                // on a GPU: of one launch in a replayed graph; on the CPU: of a call among many
+  std::vector<double> call;  // of a whole call: from the call until its result is there
   std::vector<std::string> detail;  // what ran, for example the schedule; may be empty
-  std::string missing;          // why it could not run; empty when it did
+  std::string missing;              // why it could not run; empty when it did
 };
 
 /// What the host pays, in microseconds; negative where it was not measured.
 struct HostCosts {
   double launch = -1;        // of a prepared operator, back to back
   double empty_launch = -1;  // of an empty kernel through the driver, back to back
-  double first_use_cold = -1, first_use_disk = -1, first_use_memory = -1;  // prepare() with nothing, the disk cache, all there
+  double first_use_cold = -1, first_use_disk = -1,
+         first_use_memory = -1;  // prepare() with nothing, the disk cache, all there
 };
 
 /// One run of `isofold bench` over one operator; what `isofold chart` draws.

@@ -1,5 +1,6 @@
 #include <ctime>
 #include <isofold/error.hpp>
+#include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "disk_cache.hpp"
@@ -8,11 +9,6 @@
 
 namespace isofold::tools {
 namespace {
-
-struct CacheOptions {
-  CLI::App *list = nullptr, *verify = nullptr, *prune = nullptr, *clear = nullptr;
-  std::string max_size, unused_for;
-};
 
 std::string local_time(std::int64_t seconds) {
   const auto time = static_cast<std::time_t>(seconds);
@@ -32,7 +28,8 @@ std::uint64_t parse_size(std::string text) {
   }
   constexpr std::int64_t most = std::int64_t{1} << 62;
   return static_cast<std::uint64_t>(parse_whole("--max-size (a number, then nothing, K, M, G or T)", text, 0,
-                                                most / static_cast<std::int64_t>(unit))) * unit;
+                                                most / static_cast<std::int64_t>(unit))) *
+         unit;
 }
 
 /// "30d", "12h", "90m", "10s".
@@ -41,7 +38,8 @@ std::chrono::seconds parse_duration(std::string text) {
   constexpr std::int64_t seconds[] = {1, 60, 3600, 86400};
   const auto place = text.empty() ? units.npos : units.find(text.back());
   if (place == units.npos)
-    throw UsageError(fmt::format("--unused-for is \"{}\"; allowed is a number with s, m, h or d, such as 30d", text));
+    throw UsageError(
+        fmt::format("--unused-for is \"{}\"; allowed is a number with s, m, h or d, such as 30d", text));
   text.pop_back();
   return std::chrono::seconds(parse_whole("--unused-for (a number, then s, m, h or d)", text, 0, 1'000'000) *
                               seconds[place]);
@@ -56,7 +54,7 @@ std::string short_metadata(const std::string& metadata) {
 }
 
 Json to_json(const DiskCache::EntryInfo& entry) {
-  return {{"digest", entry.digest}, {"kind", entry.kind},  {"metadata", entry.metadata},
+  return {{"digest", entry.digest}, {"kind", entry.kind}, {"metadata", entry.metadata},
           {"bytes", entry.bytes},   {"used", entry.used}, {"problem", entry.problem}};
 }
 
@@ -71,15 +69,19 @@ int list_or_verify(const Console& console, DiskCache& cache, bool only_damaged) 
     damaged += !entry.problem.empty();
     if (only_damaged && entry.problem.empty()) continue;
     entries.push_back(to_json(entry));
-    table.row({entry.digest.substr(0, 12), entry.kind, byte_count(static_cast<double>(entry.bytes)),
-               local_time(entry.used),
-               entry.problem.empty() ? short_metadata(entry.metadata) : console.bad("damaged: " + entry.problem)});
+    table.row(
+        {entry.digest.substr(0, 12), entry.kind, byte_count(static_cast<double>(entry.bytes)),
+         local_time(entry.used),
+         entry.problem.empty() ? short_metadata(entry.metadata) : console.bad("damaged: " + entry.problem)});
   }
   if (!entries.empty()) table.print(console);
-  console.line("{}: {} entries, {}, {} damaged", cache.folder(), all.size(), byte_count(static_cast<double>(bytes)),
-               damaged);
-  console.document({{"folder", cache.folder()}, {"count", all.size()}, {"bytes", bytes},
-                    {"damaged", damaged}, {"entries", entries}});
+  console.line("{}: {} entries, {}, {} damaged", cache.folder(), all.size(),
+               byte_count(static_cast<double>(bytes)), damaged);
+  console.document({{"folder", cache.folder()},
+                    {"count", all.size()},
+                    {"bytes", bytes},
+                    {"damaged", damaged},
+                    {"entries", entries}});
   return only_damaged && damaged > 0 ? exit_check_failed : exit_ok;
 }
 
@@ -90,39 +92,25 @@ int report_removed(const Console& console, const DiskCache& cache, const DiskCac
   return exit_ok;
 }
 
-int run_cache(const Console& console, const CacheOptions& options) {
+}  // namespace
+
+int run_cache(const Console& console, const CacheArguments& options) {
   const Settings settings = Settings::from_environment();
   if (!settings.cache_dir.value)
     throw UsageError("there is no cache folder: set ISOFOLD_CACHE_DIR, XDG_CACHE_HOME or HOME");
   std::string trouble;
   Log log(LogLevel::warning, [&](LogLevel, std::string_view message) { trouble += message; });
   DiskCache cache(settings.cache_dir.value, log);
-  if (!cache.usable()) throw UsageError(fmt::format("the cache {} cannot be used: {}", cache.folder(), trouble));
-  if (options.list->parsed()) return list_or_verify(console, cache, false);
-  if (options.verify->parsed()) return list_or_verify(console, cache, true);
-  if (options.clear->parsed()) return report_removed(console, cache, cache.clear());
+  if (!cache.usable())
+    throw UsageError(fmt::format("the cache {} cannot be used: {}", cache.folder(), trouble));
+  using Action = CacheArguments::Action;
+  if (options.action == Action::list) return list_or_verify(console, cache, false);
+  if (options.action == Action::verify) return list_or_verify(console, cache, true);
+  if (options.action == Action::clear) return report_removed(console, cache, cache.clear());
   DiskCache::PruneLimits limits;
   if (!options.max_size.empty()) limits.max_bytes = parse_size(options.max_size);
   if (!options.unused_for.empty()) limits.unused_for = parse_duration(options.unused_for);
   return report_removed(console, cache, cache.prune(limits));
-}
-
-}  // namespace
-
-Command add_cache(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("cache", "Look after the compiled kernels on disk");
-  auto options = std::make_shared<CacheOptions>();
-  app->require_subcommand(1);
-  options->list = app->add_subcommand("list", "Every entry: digest, kind, size, last use");
-  options->verify = app->add_subcommand("verify", "Check every entry; exit code 1 when one is damaged");
-  options->prune = app->add_subcommand("prune", "Remove damaged entries, and those over the limits given");
-  options->clear = app->add_subcommand("clear", "Remove every entry");
-  options->prune->add_option("--max-size", options->max_size,
-                             "Remove the longest unused until the rest fits: 500M, 2G")->type_name("SIZE");
-  options->prune->add_option("--unused-for", options->unused_for, "Remove what was not used for so long: 30d, 12h")
-      ->type_name("TIME");
-  for (CLI::App* part : {options->list, options->verify, options->prune, options->clear}) part->fallthrough();
-  return {app, [options](const Console& console) { return run_cache(console, *options); }};
 }
 
 }  // namespace isofold::tools

@@ -47,7 +47,9 @@ std::string finding(const BenchResult& result) {
   const auto [least, most] = ratios("any_fold");
   std::string text = "Every point of Isofold's line has the same bits, whatever the number of tokens.";
   if (most > 0)
-    text += fmt::format(" It takes {:.2f} to {:.2f} times the time of the fastest kernel that was found with the order free.", least, most);
+    text += fmt::format(
+        " It takes {:.2f} to {:.2f} times the time of the fastest kernel that was found with the order free.",
+        least, most);
   return text;
 }
 
@@ -57,7 +59,8 @@ std::vector<std::string> wrapped(const std::string& text, std::size_t columns) {
   for (std::size_t start = 0; start < text.size();) {
     const std::size_t end = std::min(text.find(' ', start), text.size());
     const std::string word = text.substr(start, end - start);
-    if (!lines.back().empty() && columns_of(lines.back()) + 1 + columns_of(word) > columns) lines.emplace_back();
+    if (!lines.back().empty() && columns_of(lines.back()) + 1 + columns_of(word) > columns)
+      lines.emplace_back();
     lines.back() += (lines.back().empty() ? "" : " ") + word;
     start = end + 1;
   }
@@ -72,8 +75,8 @@ std::string svg_legend(const BenchResult& result, double& height) {
     if (!line.missing.empty()) continue;
     const double width = 42 + 6.8 * static_cast<double>(columns_of(line.name)) + 20;
     if (x + width > svg_width) x = 62, height += 22;
-    svg += fmt::format("<g transform=\"translate({:.0f} {:.0f})\">{}<text x=\"42\" y=\"10\">{}</text></g>\n", x, height,
-                       legend_mark(line), escaped(line.name));
+    svg += fmt::format("<g transform=\"translate({:.0f} {:.0f})\">{}<text x=\"42\" y=\"10\">{}</text></g>\n",
+                       x, height, legend_mark(line), escaped(line.name));
     x += width;
   }
   height += 30;
@@ -84,8 +87,8 @@ std::string html_legend(const BenchResult& result) {
   std::string html = "<ul class=\"legend\">\n";
   for (const BenchLine& line : result.lines)
     if (line.missing.empty())
-      html += fmt::format("<li><svg width=\"34\" height=\"12\" aria-hidden=\"true\">{}</svg> {}</li>\n", legend_mark(line),
-                          escaped(line.name));
+      html += fmt::format("<li><svg width=\"34\" height=\"12\" aria-hidden=\"true\">{}</svg> {}</li>\n",
+                          legend_mark(line), escaped(line.name));
   return html + "</ul>\n";
 }
 
@@ -94,15 +97,17 @@ std::string html_panel(const BenchResult& result, PanelTimes times, bool log_tok
   std::string html = "<figure>\n";
   for (const auto& [name, layout] : {std::pair{"wide", PanelLayout{960, 440, log_tokens, false}},
                                      std::pair{"narrow", PanelLayout{380, 400, log_tokens, true}}})
-    html += fmt::format("<svg class=\"{}\" viewBox=\"0 0 {} {}\" role=\"group\" aria-label=\"{}: execution time against "
-                        "number of tokens\">\n{}</svg>\n",
-                        name, layout.width, layout.height, title, panel_svg(result, times, layout));
+    html += fmt::format(
+        "<svg class=\"{}\" viewBox=\"0 0 {} {}\" role=\"group\" aria-label=\"{}: execution time against "
+        "number of tokens\">\n{}</svg>\n",
+        name, layout.width, layout.height, title, panel_svg(result, times, layout));
   return html + "</figure>\n";
 }
 
 std::string html_table(const BenchResult& result, PanelTimes times) {
-  std::string html = fmt::format("<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr><th>Tokens</th>",
-                                 escaped(panel_title(result, times)));
+  std::string html = fmt::format(
+      "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr><th>Tokens</th>",
+      escaped(panel_title(result, times)));
   const std::vector<const BenchLine*> lines = lines_of(result, times);
   for (const BenchLine* line : lines) html += fmt::format("<th>{}</th>", escaped(line->name));
   html += "</tr></thead>\n<tbody>\n";
@@ -123,10 +128,11 @@ std::string html_kernels(const BenchResult& result) {
   if (!own || own->detail.size() != result.tokens.size()) return {};
   std::string html = "<details><summary>The kernel behind each point</summary>\n<dl>\n";
   for (std::size_t i = 0; i < result.tokens.size(); ++i)
-    html += fmt::format("<dt>{} tokens</dt><dd><code>{}</code></dd>\n", result.tokens[i], escaped(own->detail[i]));
+    html += fmt::format("<dt>{} tokens</dt><dd><code>{}</code></dd>\n", result.tokens[i],
+                        escaped(own->detail[i]));
   html += "</dl>\n<p>Its source, with the reduction tree named in comments:</p>\n<pre><code>";
-  html += escaped(fmt::format("isofold inspect --spec '{}' --fold '{}' --tokens {} --show source", result.spec, result.fold,
-                              result.tokens[result.tokens.size() / 2]));
+  html += escaped(fmt::format("isofold inspect --spec '{}' --fold '{}' --tokens {} --show source",
+                              result.spec, result.fold, result.tokens[result.tokens.size() / 2]));
   return html + "</code></pre>\n</details>\n";
 }
 
@@ -161,10 +167,11 @@ pre{white-space:pre-wrap;background:var(--box);border:1px solid var(--rule);bord
 std::string chart_svg(const BenchResult& result, bool log_tokens) {
   const std::vector<PanelTimes> panels = panels_of(result);
   double height = 26;
-  std::string body = fmt::format("<text class=\"title\" x=\"62\" y=\"{:.0f}\">{}: execution time</text>\n", height,
-                                 escaped(result.title));
+  std::string body = fmt::format("<text class=\"title\" x=\"62\" y=\"{:.0f}\">{}: execution time</text>\n",
+                                 height, escaped(result.title));
   height += 20;
-  body += fmt::format("<text class=\"note\" x=\"62\" y=\"{:.0f}\">{}</text>\n", height, escaped(subtitle(result)));
+  body += fmt::format("<text class=\"note\" x=\"62\" y=\"{:.0f}\">{}</text>\n", height,
+                      escaped(subtitle(result)));
   height += 16;
   body += svg_legend(result, height);
   for (const PanelTimes times : panels) {
@@ -176,32 +183,42 @@ std::string chart_svg(const BenchResult& result, bool log_tokens) {
   for (std::string& note : absent_lines(result)) notes.push_back(std::move(note));
   for (const std::string& note : notes)
     for (const std::string& line : wrapped(note, 118)) {
-      body += fmt::format("<text class=\"note\" x=\"62\" y=\"{:.0f}\">{}</text>\n", height + 8, escaped(line));
+      body +=
+          fmt::format("<text class=\"note\" x=\"62\" y=\"{:.0f}\">{}</text>\n", height + 8, escaped(line));
       height += 18;
     }
   height += 14;
-  return fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1:.0f}\" width=\"{0}\" height=\"{1:.0f}\" "
-                     "role=\"group\" aria-label=\"{2}: execution time against number of tokens\">\n"
-                     "<style>\n{3}.title{{font-size:18px;font-weight:600}}\n</style>\n"
-                     "<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\n{4}</svg>\n",
-                     svg_width, height, escaped(result.title), chart_css("svg"), body);
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1:.0f}\" width=\"{0}\" "
+      "height=\"{1:.0f}\" "
+      "role=\"group\" aria-label=\"{2}: execution time against number of tokens\">\n"
+      "<style>\n{3}.title{{font-size:18px;font-weight:600}}\n</style>\n"
+      "<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\n{4}</svg>\n",
+      svg_width, height, escaped(result.title), chart_css("svg"), body);
 }
 
 std::string chart_html(const BenchResult& result, bool log_tokens) {
-  std::string body = fmt::format("<h1>{}: execution time against number of tokens</h1>\n<p class=\"subtitle\">{}</p>\n<p>{}</p>\n",
-                                 escaped(result.title), escaped(subtitle(result)), escaped(finding(result)));
+  std::string body = fmt::format(
+      "<h1>{}: execution time against number of tokens</h1>\n<p class=\"subtitle\">{}</p>\n<p>{}</p>\n",
+      escaped(result.title), escaped(subtitle(result)), escaped(finding(result)));
   body += html_legend(result);
   for (const PanelTimes times : panels_of(result)) body += html_panel(result, times, log_tokens);
-  for (const std::string& note : absent_lines(result)) body += fmt::format("<p class=\"note\">{}</p>\n", escaped(note));
-  body += "<p class=\"note\">Point at a number of tokens, or move there with the Tab key, to read the values.</p>\n";
+  for (const std::string& note : absent_lines(result))
+    body += fmt::format("<p class=\"note\">{}</p>\n", escaped(note));
+  body +=
+      "<p class=\"note\">Point at a number of tokens, or move there with the Tab key, to read the "
+      "values.</p>\n";
   for (const PanelTimes times : panels_of(result)) body += html_table(result, times);
   body += html_kernels(result);
-  body += fmt::format("<footer><p>Fold {} · bits id {}</p></footer>\n", escaped(result.fold), escaped(result.bits_id));
-  return fmt::format("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-                     "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>Isofold: {}</title>\n<style>\n{}{}</style>\n"
-                     "</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-                     escaped(result.title), chart_css(":root"), page_css, body);
+  body += fmt::format("<footer><p>Fold {} · bits id {}</p></footer>\n", escaped(result.fold),
+                      escaped(result.bits_id));
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+      "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>Isofold: "
+      "{}</title>\n<style>\n{}{}</style>\n"
+      "</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+      escaped(result.title), chart_css(":root"), page_css, body);
 }
 
 }  // namespace isofold::tools

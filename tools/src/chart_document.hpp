@@ -8,8 +8,9 @@ namespace isofold::tools {
 /// A complete SVG file: the panels one above the other, the legend, and in words what could not run and why.
 std::string chart_svg(const BenchResult& result, bool log_tokens);
 
-/// A complete HTML page that needs nothing else: the panels for wide and for narrow screens, light and dark, every value
-/// within reach of the keyboard, the same values as a table, and how to look at the kernel behind each point.
+/// A complete HTML page that needs nothing else: the panels for wide and for narrow screens, light and dark,
+/// every value within reach of the keyboard, the same values as a table, and how to look at the kernel behind
+/// each point.
 std::string chart_html(const BenchResult& result, bool log_tokens);
 
 }  // namespace isofold::tools

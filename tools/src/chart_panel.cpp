@@ -9,7 +9,8 @@ namespace {
 /// Where things are inside a panel.
 class Frame {
  public:
-  Frame(const BenchResult& result, PanelTimes times, const PanelLayout& layout) : result_(result), layout_(layout) {
+  Frame(const BenchResult& result, PanelTimes times, const PanelLayout& layout)
+      : result_(result), layout_(layout) {
     left = layout.narrow ? 46 : 62;
     right = layout.width - (layout.narrow ? 10 : 18);
     top = 34;
@@ -26,7 +27,8 @@ class Frame {
     const double room = right - left - 2 * inset;
     const std::size_t count = result_.tokens.size();
     if (count == 1) return left + inset + room / 2;
-    if (!layout_.log_tokens) return left + inset + room * static_cast<double>(i) / static_cast<double>(count - 1);
+    if (!layout_.log_tokens)
+      return left + inset + room * static_cast<double>(i) / static_cast<double>(count - 1);
     const double first = std::log2(static_cast<double>(result_.tokens.front()));
     const double last = std::log2(static_cast<double>(result_.tokens.back()));
     return left + inset + room * (std::log2(static_cast<double>(result_.tokens[i])) - first) / (last - first);
@@ -71,7 +73,8 @@ double text_width(std::string_view text) { return 6.6 * static_cast<double>(colu
 std::string time_axis(const Frame& frame) {
   std::string svg;
   const bool label_all = frame.decades() <= 3.2;
-  for (double decade = std::pow(10.0, std::floor(std::log10(frame.lowest))); decade <= frame.highest * 1.001; decade *= 10)
+  for (double decade = std::pow(10.0, std::floor(std::log10(frame.lowest))); decade <= frame.highest * 1.001;
+       decade *= 10)
     for (const double step : {1.0, 2.0, 5.0}) {
       const double value = step * decade;
       if (value < frame.lowest * 0.999 || value > frame.highest * 1.001) continue;
@@ -80,8 +83,8 @@ std::string time_axis(const Frame& frame) {
       svg += fmt::format("<line class=\"{}\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>\n",
                          major ? "grid major" : "grid", frame.left, frame.right, y, y);
       if (major || label_all)
-        svg += fmt::format("<text class=\"tick\" text-anchor=\"end\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", frame.left - 7,
-                           y + 4, milliseconds_label(value));
+        svg += fmt::format("<text class=\"tick\" text-anchor=\"end\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
+                           frame.left - 7, y + 4, milliseconds_label(value));
     }
   return svg;
 }
@@ -92,25 +95,27 @@ std::string token_axis(const BenchResult& result, const Frame& frame, const Pane
   for (std::size_t i = 0; i < result.tokens.size(); ++i) {
     const std::string label = std::to_string(result.tokens[i]);
     const double x = frame.x(i), half = text_width(label) / 2;
-    svg += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n", x,
-                       frame.bottom, frame.bottom + 5);
+    svg += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n",
+                       x, frame.bottom, frame.bottom + 5);
     if (x - half < free_from) continue;  // where labels would touch, some are left out
     free_from = x + half + 5;
     svg += fmt::format("<text class=\"tick\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", x,
                        frame.bottom + 19, label);
   }
-  svg += fmt::format("<text class=\"axis\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{}\">Number of tokens</text>\n",
-                     (frame.left + frame.right) / 2, layout.height - 10);
+  svg += fmt::format(
+      "<text class=\"axis\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{}\">Number of tokens</text>\n",
+      (frame.left + frame.right) / 2, layout.height - 10);
   return svg;
 }
 
 std::string marker(const BenchLine& line, double x, double y) {
   if (line.key == "copy" || line.key == "empty") return "";
   const std::string at = fmt::format("class=\"mark {}\"", line.key);
-  if (line.key == "any_fold") return fmt::format("<circle {} cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5.5\"/>", at, x, y);
-  if (line.key == "python") return fmt::format("<rect {} x=\"{:.1f}\" y=\"{:.1f}\" width=\"8\" height=\"8\"/>", at, x - 4, y - 4);
-  if (line.key == "triton")
-    return fmt::format("<path {} d=\"M{:.1f} {:.1f}l5 8.6h-10z\"/>", at, x, y - 5.5);
+  if (line.key == "any_fold")
+    return fmt::format("<circle {} cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5.5\"/>", at, x, y);
+  if (line.key == "python")
+    return fmt::format("<rect {} x=\"{:.1f}\" y=\"{:.1f}\" width=\"8\" height=\"8\"/>", at, x - 4, y - 4);
+  if (line.key == "triton") return fmt::format("<path {} d=\"M{:.1f} {:.1f}l5 8.6h-10z\"/>", at, x, y - 5.5);
   return fmt::format("<circle {} cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"/>", at, x, y);
 }
 
@@ -131,7 +136,8 @@ std::string line_svg(const BenchLine& line, PanelTimes times, const Frame& frame
   return fmt::format("<path class=\"line {}\" d=\"{}\"/>\n{}", line.key, path, marks);
 }
 
-/// The values of one token count in words, and in a box that shows when the column has the pointer or the focus.
+/// The values of one token count in words, and in a box that shows when the column has the pointer or the
+/// focus.
 std::string column_svg(const BenchResult& result, PanelTimes times, const Frame& frame, std::size_t i) {
   const std::size_t count = result.tokens.size();
   const double x = frame.x(i);
@@ -159,15 +165,20 @@ std::string column_svg(const BenchResult& result, PanelTimes times, const Frame&
   const double box_x = std::clamp(x < (frame.left + frame.right) / 2 ? x + 12 : x - 12 - width, frame.left,
                                   frame.right - width);
   const double box_y = frame.top + 6;
-  std::string svg = fmt::format("<g class=\"column\" tabindex=\"0\" role=\"img\" aria-label=\"{0}\"><title>{0}</title>\n",
-                                escaped(words));
-  svg += fmt::format("<rect class=\"reach\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>\n", from,
-                     frame.top, to - from, frame.bottom - frame.top);
-  svg += fmt::format("<g class=\"tip\"><line class=\"guide\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n",
-                     x, frame.top, frame.bottom);
-  svg += fmt::format("<rect class=\"box\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"6\"/>\n", box_x,
-                     box_y, width, height);
-  svg += fmt::format("<text class=\"tip-title\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", box_x + 12, box_y + 19, title);
+  std::string svg =
+      fmt::format("<g class=\"column\" tabindex=\"0\" role=\"img\" aria-label=\"{0}\"><title>{0}</title>\n",
+                  escaped(words));
+  svg += fmt::format("<rect class=\"reach\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>\n",
+                     from, frame.top, to - from, frame.bottom - frame.top);
+  svg += fmt::format(
+      "<g class=\"tip\"><line class=\"guide\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" "
+      "y2=\"{2:.1f}\"/>\n",
+      x, frame.top, frame.bottom);
+  svg += fmt::format(
+      "<rect class=\"box\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"6\"/>\n", box_x,
+      box_y, width, height);
+  svg += fmt::format("<text class=\"tip-title\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", box_x + 12,
+                     box_y + 19, title);
   for (std::size_t e = 0; e < entries.size(); ++e) {
     const double y = box_y + 38 + 18 * static_cast<double>(e);
     svg += fmt::format("<g transform=\"translate({:.1f} {:.1f}) scale(0.7)\">{}</g>", box_x + 10, y - 8,
@@ -186,7 +197,8 @@ std::vector<const BenchLine*> lines_of(const BenchResult& result, PanelTimes tim
   std::vector<const BenchLine*> lines;
   for (const BenchLine& line : result.lines) {
     const std::vector<double>& values = times_of(line, times);
-    if (std::any_of(values.begin(), values.end(), [](double time) { return time > 0; })) lines.push_back(&line);
+    if (std::any_of(values.begin(), values.end(), [](double time) { return time > 0; }))
+      lines.push_back(&line);
   }
   return lines;
 }
@@ -204,11 +216,13 @@ std::string panel_svg(const BenchResult& result, PanelTimes times, const PanelLa
                                 escaped(panel_title(result, times)));
   svg += time_axis(frame) + token_axis(result, frame, layout);
   if (layout.narrow)
-    svg += fmt::format("<text class=\"axis\" text-anchor=\"end\" x=\"{:.1f}\" y=\"18\">ms</text>\n", frame.left - 7);
+    svg += fmt::format("<text class=\"axis\" text-anchor=\"end\" x=\"{:.1f}\" y=\"18\">ms</text>\n",
+                       frame.left - 7);
   else
-    svg += fmt::format("<text class=\"axis\" text-anchor=\"middle\" transform=\"translate(14 {:.1f}) rotate(-90)\">"
-                       "Execution time (ms)</text>\n",
-                       (frame.top + frame.bottom) / 2);
+    svg += fmt::format(
+        "<text class=\"axis\" text-anchor=\"middle\" transform=\"translate(14 {:.1f}) rotate(-90)\">"
+        "Execution time (ms)</text>\n",
+        (frame.top + frame.bottom) / 2);
   // What matters most is drawn last, on top.
   const std::vector<const BenchLine*> lines = lines_of(result, times);
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) svg += line_svg(**line, times, frame);
@@ -221,7 +235,8 @@ std::string legend_mark(const BenchLine& line) {
 }
 
 std::string chart_css(std::string_view root) {
-  // Colours of equal weight that are told apart without red and green; the last two lines are quiet on purpose.
+  // Colours of equal weight that are told apart without red and green; the last two lines are quiet on
+  // purpose.
   constexpr std::string_view light =
       "--paper:#ffffff;--ink:#1b1f24;--soft:#59636e;--rule:#e4e8ec;--rule-strong:#c3cad2;"
       "--isofold:#0a5fd0;--any-fold:#e07b00;--python:#8a3fc7;--triton:#0f8a6d;--quiet:#8b949e;--box:#ffffff;";
@@ -261,11 +276,21 @@ std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
       default:
         // Control characters have no place in XML; the bytes of UTF-8 pass.
         if (static_cast<unsigned char>(c) >= 0x20 || c == '\n') out += c;
@@ -277,7 +302,11 @@ std::string escaped(std::string_view text) {
 std::string time_text(double microseconds) {
   const bool milliseconds = microseconds >= 999.5;
   const double value = milliseconds ? microseconds * 1e-3 : microseconds;
-  return fmt::format("{:.{}f} {}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0, milliseconds ? "ms" : "µs");
+  return fmt::format("{:.{}f} {}", value,
+                     value < 9.995   ? 2
+                     : value < 99.95 ? 1
+                                     : 0,
+                     milliseconds ? "ms" : "µs");
 }
 
 }  // namespace isofold::tools

@@ -25,9 +25,9 @@ bool has_times(const BenchResult& result, PanelTimes times);
 /// A panel's title: "GPU time of a launch", ...
 std::string panel_title(const BenchResult& result, PanelTimes times);
 
-/// Execution time in milliseconds (log) against the number of tokens, as SVG elements without an <svg> around them, with
-/// the upper left corner at (0, 0). Each token count is a group that can be reached with the pointer and the keyboard and
-/// then shows its values; no script is needed.
+/// Execution time in milliseconds (log) against the number of tokens, as SVG elements without an <svg> around
+/// them, with the upper left corner at (0, 0). Each token count is a group that can be reached with the
+/// pointer and the keyboard and then shows its values; no script is needed.
 std::string panel_svg(const BenchResult& result, PanelTimes times, const PanelLayout& layout);
 
 /// Line and marker of a legend entry, 34 x 12 pixels.

@@ -1,24 +1,58 @@
 #pragma once
-#include <CLI/CLI.hpp>
-#include <functional>
+#include <string>
+#include <vector>
 
 #include "console.hpp"
+#include "measure.hpp"
+#include "numbers.hpp"
+#include "operator_options.hpp"
 
 namespace isofold::tools {
 
-/// A sub-command: how it is written, and what it does. `run` returns an ExitCode, and throws UsageError or
-/// InternalError.
-struct Command {
-  CLI::App* app = nullptr;
-  std::function<int(const Console&)> run;
-};
+// What each sub-command is told, as text where text can be wrong, and what it does. Every function returns an
+// ExitCode and throws UsageError or InternalError.
 
-Command add_tune(CLI::App& parent);
-Command add_inspect(CLI::App& parent);
-Command add_verify(CLI::App& parent);
-Command add_bench(CLI::App& parent);
-Command add_chart(CLI::App& parent);
-Command add_cache(CLI::App& parent);
-Command add_doctor(CLI::App& parent);
+struct TuneArguments {
+  OperatorOptions op;
+  std::string device, tokens = default_tokens, output;
+  double seconds = 20;
+  int max_candidates = 0;
+  bool folds = false;
+};
+int run_tune(const Console& console, const TuneArguments& options);
+
+struct InspectArguments {
+  OperatorOptions op;
+  std::string device, schedule, show = "plan", tokens = "1", alignment = "16";
+};
+int run_inspect(const Console& console, const InspectArguments& options);
+
+struct VerifyArguments {
+  OperatorOptions op;
+  std::vector<std::string> devices = {"auto"};
+  std::string tokens = "1..1024", schedule, seed = "1", hashes, write_hashes;
+  bool all_schedules = false;
+};
+int run_verify(const Console& console, const VerifyArguments& options);
+
+int run_bench(const Console& console, const MeasureOptions& options);
+
+struct ChartArguments {
+  MeasureOptions measure;
+  std::string from, output = "isofold-chart", axis = "categories";
+};
+int run_chart(const Console& console, const ChartArguments& options);
+
+struct CacheArguments {
+  enum class Action { list, verify, prune, clear };
+  Action action = Action::list;
+  std::string max_size, unused_for;
+};
+int run_cache(const Console& console, const CacheArguments& options);
+
+struct DoctorArguments {
+  std::string device;
+};
+int run_doctor(const Console& console, const DoctorArguments& options);
 
 }  // namespace isofold::tools

@@ -1,9 +1,11 @@
 #include "console.hpp"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <unistd.h>
+#include <nlohmann/json.hpp>
 
 namespace isofold::tools {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,8 +22,8 @@ enum ExitCode : int {
   exit_interrupted = 130  // Ctrl-C; files that were promised are whole
 };
 
-/// Where a sub-command's words go. Results go to standard output: lines for people, or with --json one document and
-/// nothing else. Remarks and progress go to standard error.
+/// Where a sub-command's words go. Results go to standard output: lines for people, or with --json one
+/// document and nothing else. Remarks and progress go to standard error.
 class Console {
  public:
   bool json = false;
@@ -67,7 +67,8 @@ class Console {
   bool colour_ = false;
 };
 
-/// Rows of text under a header, columns as wide as they need. A column whose header begins with '>' is right-aligned.
+/// Rows of text under a header, columns as wide as they need. A column whose header begins with '>' is
+/// right-aligned.
 class Table {
  public:
   explicit Table(std::vector<std::string> header);
@@ -79,8 +80,8 @@ class Table {
   std::vector<bool> right_;
 };
 
-/// How far a long piece of work has come, on standard error: a bar that is redrawn on a terminal, a line for each stage
-/// elsewhere, nothing with --quiet.
+/// How far a long piece of work has come, on standard error: a bar that is redrawn on a terminal, a line for
+/// each stage elsewhere, nothing with --quiet.
 class Progress {
  public:
   explicit Progress(const Console& console);
@@ -100,8 +101,8 @@ class Progress {
   std::chrono::steady_clock::time_point last_{};
 };
 
-/// From here on Ctrl-C only sets `interrupted()`, so that what was measured can be written; the second one ends the
-/// process.
+/// From here on Ctrl-C only sets `interrupted()`, so that what was measured can be written; the second one
+/// ends the process.
 void catch_interrupt();
 bool interrupted();
 

@@ -3,6 +3,7 @@
 #include <isofold/isofold.hpp>
 
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "programs.hpp"
@@ -23,7 +24,9 @@ class Findings {
     key_ = key;
     document[key_] = Json::object();
   }
-  void good(std::string_view name, std::string_view value, const Json& json) { add(console_.good("✓"), name, value, json); }
+  void good(std::string_view name, std::string_view value, const Json& json) {
+    add(console_.good("✓"), name, value, json);
+  }
   void note(std::string_view name, std::string_view value, const Json& json) { add(" ", name, value, json); }
   /// Something that is off or absent, and how to get it.
   void off(std::string_view name, std::string_view why, std::string_view remedy) {
@@ -70,8 +73,10 @@ void examine_cpu(Findings& out) {
   }
   out.good("LLVM", llvm_version(), llvm_version());
   const DeviceTraits traits = host_cpu_traits();
-  out.note("host", fmt::format("{}, {} threads, vectors of {} floats", traits.name, traits.threads, traits.vector_width),
-           text(traits));
+  out.note(
+      "host",
+      fmt::format("{}, {} threads, vectors of {} floats", traits.name, traits.threads, traits.vector_width),
+      text(traits));
 }
 
 /// CUDA major version of the driver, 0 without one.
@@ -81,8 +86,9 @@ int examine_gpus(Findings& out, const Settings& settings) {
   try {
     driver = Driver::open(settings.cuda.value);
   } catch (const UsageError& error) {
-    out.off("driver", first_line(error.what()),
-            "install NVIDIA's driver (libcuda.so.1), or name the library in ISOFOLD_CUDA; the CPU works without");
+    out.off(
+        "driver", first_line(error.what()),
+        "install NVIDIA's driver (libcuda.so.1), or name the library in ISOFOLD_CUDA; the CPU works without");
     return 0;
   }
   const int major = driver->version() / 1000;
@@ -92,9 +98,9 @@ int examine_gpus(Findings& out, const Settings& settings) {
   for (int ordinal = 0; ordinal < driver->device_count(); ++ordinal) {
     const DeviceInfo info = driver->device(ordinal);
     const std::string name = fmt::format("cuda:{}", ordinal);
-    const std::string words = fmt::format("{}, sm_{}, {} multiprocessors, {} memory, {} L2", info.name, info.arch,
-                                          info.sm_count, byte_count(static_cast<double>(info.memory_bytes)),
-                                          byte_count(static_cast<double>(info.l2_bytes)));
+    const std::string words = fmt::format(
+        "{}, sm_{}, {} multiprocessors, {} memory, {} L2", info.name, info.arch, info.sm_count,
+        byte_count(static_cast<double>(info.memory_bytes)), byte_count(static_cast<double>(info.l2_bytes)));
     if (info.arch < min_arch)
       out.off(name, words, fmt::format("too old: sm_{} or later is needed", min_arch));
     else
@@ -111,25 +117,31 @@ void examine_compilers(Findings& out, const Settings& settings, int driver_major
     if (driver_major > 0) search.newest_major = driver_major;
     const auto nvrtc = Nvrtc::open(search);
     out.good("NVRTC", fmt::format("{}, {}", nvrtc->version(), nvrtc->library_path()),
-             {{"version", nvrtc->version()}, {"path", nvrtc->library_path()}, {"archs", nvrtc->supported_archs()}});
-    out.note("compiles for", fmt::format("sm_{}", fmt::join(nvrtc->supported_archs(), ", sm_")), nvrtc->supported_archs());
+             {{"version", nvrtc->version()},
+              {"path", nvrtc->library_path()},
+              {"archs", nvrtc->supported_archs()}});
+    out.note("compiles for", fmt::format("sm_{}", fmt::join(nvrtc->supported_archs(), ", sm_")),
+             nvrtc->supported_archs());
   } catch (const UsageError& error) {
     out.off("NVRTC", first_line(error.what()),
-            "install a CUDA toolkit of 12 or 13, or `pip install nvidia-cuda-nvrtc`, or name it in ISOFOLD_NVRTC");
+            "install a CUDA toolkit of 12 or 13, or `pip install nvidia-cuda-nvrtc`, or name it in "
+            "ISOFOLD_NVRTC");
   }
   for (const char* name : {"nvdisasm", "cuobjdump"})
     if (const auto path = find_program(name, cuda_program_folders())) {
       out.good("disassembler", *path, *path);
       return;
     }
-  out.off("disassembler", "neither nvdisasm nor cuobjdump",
-          "only `inspect --show sass` needs one: packages cuda-nvdisasm or cuda-cuobjdump of the CUDA toolkit");
+  out.off(
+      "disassembler", "neither nvdisasm nor cuobjdump",
+      "only `inspect --show sass` needs one: packages cuda-nvdisasm or cuda-cuobjdump of the CUDA toolkit");
 }
 
 void examine_python(Findings& out) {
   const auto python = find_program("python3");
   const char* script =
-      "import importlib.util as u, sys; sys.exit(sum(2**i for i, m in enumerate(('torch', 'triton')) if not u.find_spec(m)))";
+      "import importlib.util as u, sys; sys.exit(sum(2**i for i, m in enumerate(('torch', 'triton')) if not "
+      "u.find_spec(m)))";
   const int missing = python ? run_program({*python, "-c", script}).status : -1;
   if (missing == 0)
     out.good("baselines", fmt::format("PyTorch and Triton in {}", *python), *python);
@@ -161,7 +173,8 @@ void examine_cache(Findings& out, const Settings& settings) {
   std::size_t damaged = 0;
   const auto entries = disk.list();
   for (const DiskCache::EntryInfo& entry : entries) bytes += entry.bytes, damaged += !entry.problem.empty();
-  out.note("entries", fmt::format("{}, {}", entries.size(), byte_count(static_cast<double>(bytes))), entries.size());
+  out.note("entries", fmt::format("{}, {}", entries.size(), byte_count(static_cast<double>(bytes))),
+           entries.size());
   if (damaged > 0)
     out.off("damaged", fmt::format("{} entries, which are built anew when they are wanted", damaged),
             "isofold cache prune");
@@ -174,10 +187,12 @@ void examine_runtime(Findings& out, const std::string& device) {
   try {
     runtime = open_runtime(device);
   } catch (const UsageError& error) {
-    out.off("device", first_line(error.what()), "see above: a GPU with driver and NVRTC, or LLVM for the CPU");
+    out.off("device", first_line(error.what()),
+            "see above: a GPU with driver and NVRTC, or LLVM for the CPU");
     return;
   }
-  out.good("device", fmt::format("{} ({})", runtime->device_name(), runtime->device().name), runtime->device_name());
+  out.good("device", fmt::format("{} ({})", runtime->device_name(), runtime->device().name),
+           runtime->device_name());
   const TuningTable& table = runtime->impl()->table();
   std::size_t matching = 0;
   for (const TableRecord& record : table.records())
@@ -198,13 +213,16 @@ void examine_settings(Findings& out, const Console& console, const Settings& set
   for (const SettingLine& line : describe(settings)) {
     const char* source = line.source == SettingSource::environment ? "environment" : "default";
     table.row({"  " + line.variable, line.value.empty() ? "-" : line.value, source, line.meaning});
-    list.push_back({{"variable", line.variable}, {"value", line.value}, {"from", source}, {"meaning", line.meaning}});
+    list.push_back(
+        {{"variable", line.variable}, {"value", line.value}, {"from", source}, {"meaning", line.meaning}});
   }
   table.print(console);
   out.document["settings"] = list;
 }
 
-int run_doctor(const Console& console, const std::string& device) {
+}  // namespace
+
+int run_doctor(const Console& console, const DoctorArguments& options) {
   const Settings settings = Settings::from_environment();
   Findings out(console);
   console.line("{}", console.bold(fmt::format("isofold {}", version())));
@@ -214,20 +232,11 @@ int run_doctor(const Console& console, const std::string& device) {
   examine_compilers(out, settings, driver_major);
   examine_python(out);
   examine_cache(out, settings);
-  examine_runtime(out, device);
+  examine_runtime(out, options.device);
   examine_settings(out, console, settings);
   out.document["missing"] = out.missing;
   console.document(out.document);
   return exit_ok;
-}
-
-}  // namespace
-
-Command add_doctor(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("doctor", "What was found here, what is missing and how to get it");
-  auto device = std::make_shared<std::string>();
-  add_device_option(*app, *device, false);
-  return {app, [device](const Console& console) { return run_doctor(console, *device); }};
 }
 
 }  // namespace isofold::tools

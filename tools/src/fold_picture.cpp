@@ -10,8 +10,12 @@ namespace {
 /// Numbers that the picture and the steps share.
 struct Sizes {
   Sizes(const Spec& spec, const Fold& fold)
-      : n(spec.n), leaf(fold.leaf), leaves(isofold::leaves(fold, spec.n)), lanes(fold.lanes),
-        segments(fold.segments), per_segment(leaves_per_segment(fold, spec.n)),
+      : n(spec.n),
+        leaf(fold.leaf),
+        leaves(isofold::leaves(fold, spec.n)),
+        lanes(fold.lanes),
+        segments(fold.segments),
+        per_segment(leaves_per_segment(fold, spec.n)),
         rounds((per_segment + lanes - 1) / lanes) {}
 
   /// Leaves of one segment: fewer in the last ones, 0 when it is skipped.
@@ -58,14 +62,15 @@ class GpuPlaces {
   std::string lane() const {
     const std::string lanes = shape_.lanes_per_thread == 1
                                   ? std::string("lane t")
-                                  : fmt::format("lanes t, t + {}, ... ({} of them)", shape_.threads_per_segment,
-                                                shape_.lanes_per_thread);
+                                  : fmt::format("lanes t, t + {}, ... ({} of them)",
+                                                shape_.threads_per_segment, shape_.lanes_per_thread);
     return fmt::format("thread t of the {} that share a segment holds {}", shape_.threads_per_segment, lanes);
   }
   void lane_tree(std::int64_t lanes, std::vector<TreeStep>& steps) const {
     const std::int64_t threads = shape_.threads_per_segment;
     if (lanes > threads)
-      steps.push_back({"lane tree", "lane i with lane i + " + halvings(lanes / 2, threads), "registers of one thread"});
+      steps.push_back(
+          {"lane tree", "lane i with lane i + " + halvings(lanes / 2, threads), "registers of one thread"});
     if (threads > 1)
       steps.push_back({"lane tree", "lane i with lane i + " + halvings(std::min(lanes, threads) / 2, 1),
                        "shuffles between the threads of one warp"});
@@ -78,16 +83,20 @@ class GpuPlaces {
       steps.push_back({"segment tree", levels_text(level, level + count - 1) + ": adjacent pairs", where});
       level += count;
     };
-    add(shape_.segments_per_warp, fmt::format("inside the warp: warp w holds {}",
-                                              shape_.segments_per_warp == 1
-                                                  ? std::string("segment w")
-                                                  : fmt::format("segments {0}w .. {0}w + {1}", shape_.segments_per_warp,
-                                                                shape_.segments_per_warp - 1)));
-    add(shape_.warps_per_row, fmt::format("the {} warps of a block, through shared memory", shape_.warps_per_row));
+    add(shape_.segments_per_warp,
+        fmt::format("inside the warp: warp w holds {}",
+                    shape_.segments_per_warp == 1
+                        ? std::string("segment w")
+                        : fmt::format("segments {0}w .. {0}w + {1}", shape_.segments_per_warp,
+                                      shape_.segments_per_warp - 1)));
+    add(shape_.warps_per_row,
+        fmt::format("the {} warps of a block, through shared memory", shape_.warps_per_row));
     add(schedule_.blocks_per_row,
         schedule_.split == Split::cluster
-            ? fmt::format("the {} blocks of a cluster, through distributed shared memory", schedule_.blocks_per_row)
-            : fmt::format("the sums of {} blocks, from the workspace in the second launch", schedule_.blocks_per_row));
+            ? fmt::format("the {} blocks of a cluster, through distributed shared memory",
+                          schedule_.blocks_per_row)
+            : fmt::format("the sums of {} blocks, from the workspace in the second launch",
+                          schedule_.blocks_per_row));
   }
   std::string output() const {
     constexpr const char* staging[] = {"from registers", "from shared memory", "reading the row again"};
@@ -114,12 +123,15 @@ std::unique_ptr<GpuPlaces> gpu_places(const std::optional<Plan>& plan) {
 void add_reduction(const Sizes& s, const std::optional<Plan>& plan, std::vector<TreeStep>& steps) {
   const std::unique_ptr<GpuPlaces> gpu = gpu_places(plan);
   const std::string cpu = plan && !gpu ? fmt::format("vector registers of {} lanes", plan->cpu().width) : "";
-  steps.push_back({"leaf", fmt::format("{} in order, the first one first", plural(s.leaf, "consecutive element")),
+  steps.push_back({"leaf",
+                   fmt::format("{} in order, the first one first", plural(s.leaf, "consecutive element")),
                    gpu ? gpu->leaf() : cpu});
   steps.push_back({"lane",
                    fmt::format("leaf q of a segment goes to lane q mod {}; a lane's {} one chain", s.lanes,
                                s.rounds == 1 ? "only leaf is" : fmt::format("{} leaves are", s.rounds)),
-                   gpu ? gpu->lane() : plan ? "one lane of a register" : ""});
+                   gpu    ? gpu->lane()
+                   : plan ? "one lane of a register"
+                          : ""});
   if (s.lanes > 1) {
     if (gpu)
       gpu->lane_tree(s.lanes, steps);
@@ -135,7 +147,9 @@ void add_reduction(const Sizes& s, const std::optional<Plan>& plan, std::vector<
                        plan ? "one thread of the host" : ""});
   }
   steps.push_back({"output", "the row's values and outputs from the sum",
-                   gpu ? gpu->output() : plan ? "the same thread, row by row" : ""});
+                   gpu    ? gpu->output()
+                   : plan ? "the same thread, row by row"
+                          : ""});
 }
 
 /// Adds `lines`, or the first and last of them around a line that says how many are left out.
@@ -154,7 +168,8 @@ std::string segment_line(const Sizes& s, std::int64_t segment, const GpuPlaces* 
   const std::string owner = gpu ? "  " + gpu->segment_owner(segment) : "";
   if (count == 0) return fmt::format("segment {:>4}   skipped: it has no element", segment);
   const std::int64_t first = segment * s.per_segment;
-  return fmt::format("segment {:>4}   leaves {:>12}   elements {:>14}{}", segment, range(first, first + count - 1),
+  return fmt::format("segment {:>4}   leaves {:>12}   elements {:>14}{}", segment,
+                     range(first, first + count - 1),
                      range(first * s.leaf, s.last_element_of_leaf(first + count - 1)), owner);
 }
 
@@ -167,7 +182,8 @@ std::string lane_line(const Sizes& s, std::int64_t lane) {
       elements += fmt::format(" → ... ({} leaves)", (s.leaves_of(0) - lane + s.lanes - 1) / s.lanes);
       break;
     }
-    elements += fmt::format("{}leaf {} [{}]", q == lane ? "" : " → ", q, range(q * s.leaf, s.last_element_of_leaf(q)));
+    elements += fmt::format("{}leaf {} [{}]", q == lane ? "" : " → ", q,
+                            range(q * s.leaf, s.last_element_of_leaf(q)));
   }
   return fmt::format("lane {:>4}   {}", lane, elements);
 }
@@ -238,12 +254,13 @@ std::vector<std::string> sideways_tree(const std::vector<std::string>& labels, s
 std::string fold_picture(const Spec& spec, const Fold& fold, const std::optional<Plan>& plan) {
   const Sizes s(spec, fold);
   const std::unique_ptr<GpuPlaces> gpu = gpu_places(plan);
-  std::string text = fmt::format("A row of {} is cut into {} of {}, and those into {} of {}.\n\n", plural(s.n, "element"),
-                                 plural(s.leaves, "leaf"), s.leaf, plural(s.segments, "segment"),
-                                 plural(s.per_segment, "leaf"));
+  std::string text = fmt::format("A row of {} is cut into {} of {}, and those into {} of {}.\n\n",
+                                 plural(s.n, "element"), plural(s.leaves, "leaf"), s.leaf,
+                                 plural(s.segments, "segment"), plural(s.per_segment, "leaf"));
   std::vector<std::string> lines;
   text += "The row\n";
-  for (std::int64_t segment = 0; segment < s.segments; ++segment) lines.push_back(segment_line(s, segment, gpu.get()));
+  for (std::int64_t segment = 0; segment < s.segments; ++segment)
+    lines.push_back(segment_line(s, segment, gpu.get()));
   add_folded(text, lines, widest);
 
   lines.clear();

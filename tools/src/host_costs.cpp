@@ -1,10 +1,10 @@
 #include "host_costs.hpp"
 
+#include <stdlib.h>
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <isofold/error.hpp>
-#include <stdlib.h>
 
 #include "bench_timing.hpp"
 #include "runtime_impl.hpp"
@@ -15,7 +15,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
-constexpr int launches_in_a_row = 500;  // fewer than a stream's queue holds: the host never waits for the device
+constexpr int launches_in_a_row =
+    500;  // fewer than a stream's queue holds: the host never waits for the device
 constexpr int rounds = 9;
 
 constexpr const char* empty_source = "extern \"C\" __global__ void isofold_empty_launch() {}\n";
@@ -49,7 +50,8 @@ void measure_launches(const Runtime& runtime, const Problem& problem, HostCosts&
   std::vector<ConstTensor> inputs(spec.inputs.size());
   std::vector<MutableTensor> outputs(spec.outputs.size());
   const Parameters& parameters = calls.parameters(0);
-  for (std::size_t t = 0; t < inputs.size(); ++t) inputs[t].data = reinterpret_cast<const void*>(parameters.values[t]);
+  for (std::size_t t = 0; t < inputs.size(); ++t)
+    inputs[t].data = reinterpret_cast<const void*>(parameters.values[t]);
   for (std::size_t t = 0; t < outputs.size(); ++t)
     outputs[t].data = reinterpret_cast<void*>(parameters.values[inputs.size() + t]);
   costs.launch = back_to_back(queue, [&] { op.launch(queue.stream(), inputs, outputs, one); });
@@ -69,7 +71,8 @@ class TemporaryFolder {
     std::error_code error;
     const fs::path parent = fs::temp_directory_path(error);
     path_ = (error ? fs::path("/tmp") : parent).string() + "/isofold-XXXXXX";
-    if (mkdtemp(path_.data()) == nullptr) throw UsageError("no temporary folder can be made in " + parent.string());
+    if (mkdtemp(path_.data()) == nullptr)
+      throw UsageError("no temporary folder can be made in " + parent.string());
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

@@ -5,6 +5,7 @@
 #include <isofold/error.hpp>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "fold_picture.hpp"
@@ -15,11 +16,6 @@
 
 namespace isofold::tools {
 namespace {
-
-struct InspectOptions {
-  OperatorOptions op;
-  std::string device, schedule, show = "plan", tokens = "1", alignment = "16";
-};
 
 /// Everything that a view may need.
 struct Inspection {
@@ -57,8 +53,9 @@ int show_text(const Inspection& in, std::string_view show, const std::string& co
 
 void need(bool there, const Inspection& in, std::string_view show, std::string_view others) {
   if (!there)
-    throw UsageError(fmt::format("--show {} does not exist for device {}; there are plan, tree, candidates, source, usage, {}",
-                                 show, in.target.name(), others));
+    throw UsageError(fmt::format(
+        "--show {} does not exist for device {}; there are plan, tree, candidates, source, usage, {}", show,
+        in.target.name(), others));
 }
 
 int show_plan(const Inspection& in) {
@@ -78,10 +75,12 @@ int show_plan(const Inspection& in) {
     const GpuShape shape = gpu_shape(plan);
     const std::uint32_t grid = grid_blocks(plan, in.tokens);
     const int cluster = plan.gpu().split == Split::cluster ? plan.gpu().blocks_per_row : 1;
-    line("launch", fmt::format("{} tokens: {} blocks of {} threads, clusters of {}, {} bytes of shared memory a block",
-                               in.tokens, grid, shape.block_threads, cluster, shape.shared_bytes));
-    line("a thread", fmt::format("{} leaves of {} elements, {} lanes of each of {} segments", shape.leaves_per_thread,
-                                 plan.fold().leaf, shape.lanes_per_thread, shape.segments_per_warp));
+    line("launch",
+         fmt::format("{} tokens: {} blocks of {} threads, clusters of {}, {} bytes of shared memory a block",
+                     in.tokens, grid, shape.block_threads, cluster, shape.shared_bytes));
+    line("a thread",
+         fmt::format("{} leaves of {} elements, {} lanes of each of {} segments", shape.leaves_per_thread,
+                     plan.fold().leaf, shape.lanes_per_thread, shape.segments_per_warp));
     document["launch"] = {{"grid_blocks", grid},
                           {"block_threads", shape.block_threads},
                           {"cluster_blocks", cluster},
@@ -119,7 +118,9 @@ int show_candidates(const Inspection& in) {
   for (const std::size_t index : by_cost(plans, in.tokens)) {
     const double estimate = estimated_microseconds(plans[index], in.tokens);
     table.row({std::to_string(index), short_number(estimate), text(plans[index].schedule())});
-    list.push_back({{"index", index}, {"estimated_microseconds", estimate}, {"schedule", text(plans[index].schedule())}});
+    list.push_back({{"index", index},
+                    {"estimated_microseconds", estimate},
+                    {"schedule", text(plans[index].schedule())}});
   }
   table.print(in.console);
   in.console.line("{} candidates, cheapest first by the cost model for {} tokens", plans.size(), in.tokens);
@@ -132,7 +133,8 @@ int show_candidates(const Inspection& in) {
 std::string disassemble(const std::string& cubin) {
   const TemporaryFile file(cubin);
   std::vector<std::vector<std::string>> attempts;
-  if (const auto nvdisasm = find_program("nvdisasm", cuda_program_folders())) attempts.push_back({*nvdisasm, file.path()});
+  if (const auto nvdisasm = find_program("nvdisasm", cuda_program_folders()))
+    attempts.push_back({*nvdisasm, file.path()});
   if (const auto cuobjdump = find_program("cuobjdump", cuda_program_folders()))
     attempts.push_back({*cuobjdump, "--dump-sass", file.path()});
   std::string failures;
@@ -142,9 +144,12 @@ std::string disassemble(const std::string& cubin) {
     failures += fmt::format("; {} said: {}", command[0], result.errors);
   }
   throw UsageError(
-      "--show sass needs nvdisasm or cuobjdump of a CUDA toolkit, on PATH or in /usr/local/cuda/bin (packages "
-      "cuda-nvdisasm and cuda-cuobjdump of NVIDIA, or nvidia-cuda-toolkit of Debian and Ubuntu); without them "
-      "--show ptx is nearest" + failures);
+      "--show sass needs nvdisasm or cuobjdump of a CUDA toolkit, on PATH or in /usr/local/cuda/bin "
+      "(packages "
+      "cuda-nvdisasm and cuda-cuobjdump of NVIDIA, or nvidia-cuda-toolkit of Debian and Ubuntu); without "
+      "them "
+      "--show ptx is nearest" +
+      failures);
 }
 
 int show_usage(const Inspection& in) {
@@ -164,13 +169,16 @@ int show_usage(const Inspection& in) {
     }
     document["kernels"] = kernels;
   }
-  in.console.line("memory        {} moved at least for {} tokens: every input read once, every output written once",
-                  byte_count(static_cast<double>(bytes)), in.tokens);
+  in.console.line(
+      "memory        {} moved at least for {} tokens: every input read once, every output written once",
+      byte_count(static_cast<double>(bytes)), in.tokens);
   in.console.document(document);
   return exit_ok;
 }
 
-int run_inspect(const Console& console, const InspectOptions& options) {
+}  // namespace
+
+int run_inspect(const Console& console, const InspectArguments& options) {
   const Problem problem = options.op.problem();
   const std::vector<std::int64_t> tokens = parse_tokens(options.tokens);
   if (tokens.size() != 1) throw UsageError("--tokens has several values; inspect takes one");
@@ -179,7 +187,8 @@ int run_inspect(const Console& console, const InspectOptions& options) {
     throw UsageError(fmt::format("--alignment is {}; allowed is a power of two", alignment));
   Target target(options.device);
   const Inspection in{console, target, problem,
-                      target.choose(problem, options.schedule, tokens[0], static_cast<int>(alignment)), tokens[0]};
+                      target.choose(problem, options.schedule, tokens[0], static_cast<int>(alignment)),
+                      tokens[0]};
   const std::string& show = options.show;
   if (show == "plan") return show_plan(in);
   if (show == "tree") return show_tree(in);
@@ -194,25 +203,6 @@ int run_inspect(const Console& console, const InspectOptions& options) {
   need(gpu, in, show, "llvm and asm");
   const std::shared_ptr<const KernelImage> image = target.compile(in.plan());
   return show_text(in, show, show == "ptx" ? image->ptx : disassemble(image->code));
-}
-
-}  // namespace
-
-Command add_inspect(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("inspect", "Show what is generated, and what an operator would run");
-  auto options = std::make_shared<InspectOptions>();
-  options->op.add_to(*app);
-  add_device_option(*app, options->device, true);
-  app->add_option("--show", options->show,
-                  "plan (default), tree, candidates, source, usage; on a GPU ptx, sass; on the CPU llvm, asm")
-      ->check(CLI::IsMember({"plan", "tree", "candidates", "source", "usage", "ptx", "sass", "llvm", "asm"}))
-      ->type_name("WHAT");
-  app->add_option("--tokens", options->tokens, "Token count that the schedule is chosen for (default 1)")
-      ->type_name("COUNT");
-  app->add_option("--alignment", options->alignment,
-                  "Bytes that every pointer and row stride is a multiple of (default 16)")->type_name("BYTES");
-  app->add_option("--schedule", options->schedule, "This schedule instead, in its text form")->type_name("TEXT");
-  return {app, [options](const Console& console) { return run_inspect(console, *options); }};
 }
 
 }  // namespace isofold::tools

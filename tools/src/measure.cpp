@@ -36,16 +36,17 @@ constexpr std::size_t most_calls = 500;
 std::string environment_of(const Runtime& runtime) {
   if (!runtime.impl()->is_gpu()) return fmt::format("isofold {}, LLVM {}", version(), llvm_version());
   const int driver = runtime.impl()->context()->driver().version();
-  return fmt::format("isofold {}, driver for CUDA {}.{}, NVRTC {}", version(), driver / 1000, driver % 1000 / 10,
-                     runtime.impl()->store().target().nvrtc->version());
+  return fmt::format("isofold {}, driver for CUDA {}.{}, NVRTC {}", version(), driver / 1000,
+                     driver % 1000 / 10, runtime.impl()->store().target().nvrtc->version());
 }
 
-/// The fastest (fold, schedule) of any fold per token count, in the order of `tokens`; nothing where the search did not
-/// get there.
+/// The fastest (fold, schedule) of any fold per token count, in the order of `tokens`; nothing where the
+/// search did not get there.
 std::vector<std::optional<Timing>> fastest_of_any_fold(const Runtime& runtime, const Problem& problem,
-                                                       const std::vector<std::int64_t>& tokens, double seconds,
-                                                       Progress& progress) {
-  Operator op = runtime.make_operator(problem.spec, problem.fold);  // its own: tuning changes what an operator launches
+                                                       const std::vector<std::int64_t>& tokens,
+                                                       double seconds, Progress& progress) {
+  Operator op =
+      runtime.make_operator(problem.spec, problem.fold);  // its own: tuning changes what an operator launches
   TuneOptions options;
   options.tokens = tokens;
   options.seconds = seconds;
@@ -65,15 +66,18 @@ std::vector<std::optional<Timing>> fastest_of_any_fold(const Runtime& runtime, c
 }
 
 /// Median time from a call to its result, the tensors rotating.
-double whole_call(const RotatingCalls& calls, const Spec& spec, const WorkQueue& queue,
-                  const std::function<void(std::span<const ConstTensor>, std::span<const MutableTensor>)>& launch) {
+double whole_call(
+    const RotatingCalls& calls, const Spec& spec, const WorkQueue& queue,
+    const std::function<void(std::span<const ConstTensor>, std::span<const MutableTensor>)>& launch) {
   std::vector<double> samples;
   const Clock::time_point start = Clock::now();
   std::vector<ConstTensor> inputs(spec.inputs.size());
   std::vector<MutableTensor> outputs(spec.outputs.size());
-  for (std::size_t i = 0; i < 8 || (samples.size() < most_calls && microseconds_since(start) < 1e6 * call_seconds); ++i) {
+  for (std::size_t i = 0;
+       i < 8 || (samples.size() < most_calls && microseconds_since(start) < 1e6 * call_seconds); ++i) {
     const Parameters& parameters = calls.parameters(i);
-    for (std::size_t t = 0; t < inputs.size(); ++t) inputs[t].data = reinterpret_cast<const void*>(parameters.values[t]);
+    for (std::size_t t = 0; t < inputs.size(); ++t)
+      inputs[t].data = reinterpret_cast<const void*>(parameters.values[t]);
     for (std::size_t t = 0; t < outputs.size(); ++t)
       outputs[t].data = reinterpret_cast<void*>(parameters.values[inputs.size() + t]);
     queue.synchronize();
@@ -89,7 +93,11 @@ double whole_call(const RotatingCalls& calls, const Spec& spec, const WorkQueue&
 class Bench {
  public:
   Bench(const Console& console, const MeasureOptions& options, const Runtime& runtime, const Problem& problem)
-      : options_(options), runtime_(runtime), impl_(*runtime.impl()), problem_(problem), progress_(console),
+      : options_(options),
+        runtime_(runtime),
+        impl_(*runtime.impl()),
+        problem_(problem),
+        progress_(console),
         op_(runtime.make_operator(problem.spec, problem.fold)) {
     result_.title = title_of(problem.spec);
     result_.spec = text(problem.spec);
@@ -108,7 +116,8 @@ class Bench {
     op_.prepare(result_.tokens);
     const std::vector<std::optional<Timing>> any = search();
     isofold_ = line("isofold", result_.gpu ? "Isofold" : "Isofold (CPU)");
-    any_fold_ = line("any_fold", result_.gpu ? "Non-batch-invariant (CUDA)" : "Fold free per token count (CPU)");
+    any_fold_ =
+        line("any_fold", result_.gpu ? "Non-batch-invariant (CUDA)" : "Fold free per token count (CPU)");
     copy_ = line("copy", result_.gpu ? "Copy of as many bytes" : "memcpy of as many bytes");
     if (result_.gpu) empty_ = line("empty", "Empty kernel");
     if (options_.no_folds) any_fold_.missing = "not asked for (--no-folds)";
@@ -116,7 +125,8 @@ class Bench {
       progress_.update("measure", i, result_.tokens.size());
       measure_tokens(i, any.empty() ? std::nullopt : any[i]);
     }
-    if (any_fold_.missing.empty() && std::none_of(any.begin(), any.end(), [](const auto& t) { return t.has_value(); }))
+    if (any_fold_.missing.empty() &&
+        std::none_of(any.begin(), any.end(), [](const auto& t) { return t.has_value(); }))
       any_fold_.missing = "the search was ended before it found anything";
     result_.lines = {isofold_, any_fold_};
     for (BenchLine& python : python_lines()) result_.lines.push_back(std::move(python));
@@ -171,8 +181,9 @@ class Bench {
     const WorkQueue queue(impl_.store().target());
     const RotatingCalls calls(impl_, problem_.spec, tokens);
     isofold_.call.resize(result_.tokens.size(), -1.0);
-    isofold_.call[i] = whole_call(calls, problem_.spec, queue,
-                                  [&](auto inputs, auto outputs) { op_.launch(queue.stream(), inputs, outputs, tokens); });
+    isofold_.call[i] = whole_call(calls, problem_.spec, queue, [&](auto inputs, auto outputs) {
+      op_.launch(queue.stream(), inputs, outputs, tokens);
+    });
     if (kernels.size() < 2) return;
     const ArgumentLayout layout(problem_.spec);
     const WorkBuffer workspace(queue, kernels[1]->workspace_bytes(tokens));
@@ -202,20 +213,6 @@ class Bench {
 };
 
 }  // namespace
-
-void MeasureOptions::add_to(CLI::App& app) {
-  op.add_to(app);
-  add_device_option(app, device, false);
-  tokens = default_tokens;
-  app.add_option("--tokens", tokens, "Token counts (default: the nine of the origin chart, 1 to 4096)")
-      ->type_name("COUNTS");
-  app.add_option("--seconds", seconds, "Budget of the search over all folds (default 20)")
-      ->check(CLI::Range(0.1, 86400.0))
-      ->type_name("SECONDS");
-  app.add_flag("--no-folds", no_folds, "Leave out the line whose fold is free per token count");
-  app.add_flag("--no-python", no_python, "Leave out eager PyTorch and Triton");
-  app.add_flag("--no-host", no_host, "Leave out the costs on the host");
-}
 
 BenchResult measure(const Console& console, const MeasureOptions& options) {
   const Problem problem = options.op.problem();

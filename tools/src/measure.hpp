@@ -1,27 +1,26 @@
 #pragma once
 #include <isofold/runtime.hpp>
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "bench_result.hpp"
+#include "numbers.hpp"
 #include "operator_options.hpp"
 
 namespace isofold::tools {
 
-/// What `bench` and `chart` measure. Every line is measured in the same process, GPU kernels of one token count in turns.
+/// What `bench` and `chart` measure. Every line is measured in the same process, GPU kernels of one token
+/// count in turns.
 struct MeasureOptions {
   OperatorOptions op;
-  std::string device, tokens;
+  std::string device, tokens = default_tokens;
   double seconds = 20;
   bool no_folds = false, no_python = false, no_host = false;
-
-  void add_to(CLI::App& app);
 };
 
-/// Measures all lines that can run on the device; those that cannot say why. Ctrl-C ends it early: lines that were not
-/// reached are missing. Throws UsageError when the operator itself cannot run.
+/// Measures all lines that can run on the device; those that cannot say why. Ctrl-C ends it early: lines that
+/// were not reached are missing. Throws UsageError when the operator itself cannot run.
 BenchResult measure(const Console& console, const MeasureOptions& options);
 
 }  // namespace isofold::tools

@@ -43,11 +43,14 @@ void add_range(std::string_view part, std::size_t dots, std::vector<std::int64_t
 
 }  // namespace
 
-std::int64_t parse_whole(std::string_view what, std::string_view text, std::int64_t least, std::int64_t most) {
+std::int64_t parse_whole(std::string_view what, std::string_view text, std::int64_t least,
+                         std::int64_t most) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value < least || value > most)
-    throw UsageError(fmt::format("{} is \"{}\"; allowed is a whole number from {} to {}", what, text, least, most));
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value < least ||
+      value > most)
+    throw UsageError(
+        fmt::format("{} is \"{}\"; allowed is a whole number from {} to {}", what, text, least, most));
   return value;
 }
 

@@ -2,9 +2,7 @@
 #include <isofold/codegen/fold.hpp>
 #include <isofold/codegen/spec.hpp>
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,30 +14,26 @@ struct Problem {
   Fold fold;
 };
 
-/// The options by which every sub-command is told what to compute. What is not said is the origin chart's operator:
-/// fused add + RMSNorm, N = 8192, bf16.
+/// The options by which every sub-command is told what to compute. What is not said is the origin chart's
+/// operator: fused add + RMSNorm, N = 8192, bf16.
 struct OperatorOptions {
-  void add_to(CLI::App& app);
+  std::string op = "add_rms_norm";
+  std::vector<std::string> n = {"8192"};
+  std::string dtype = "bf16";
+  std::string weight_dtype, residual_dtype, output_dtype;
+  std::string weight_mode = "f32", residual_mode = "f32_sum";
+  bool no_weight = false, weight_offset_one = false;
+  std::string eps = "1e-6";
+  std::string spec, fold;
+  bool given = false;  // the command line says something of the operator
 
-  /// One problem for each N that was given, in that order; UsageError that says what was passed and what is allowed.
+  /// One problem for each N, in that order; UsageError that says what was passed and what is allowed.
   std::vector<Problem> problems() const;
   /// For sub-commands that work on one.
   Problem problem() const;
-  /// True when the command line says nothing of the operator.
-  bool unset() const { return unset_(); }
 
  private:
-  Spec make_spec(std::int64_t n) const;
-
-  std::string op_ = "add_rms_norm";
-  std::vector<std::string> n_ = {"8192"};
-  std::string dtype_ = "bf16";
-  std::string weight_dtype_, residual_dtype_, output_dtype_;
-  std::string weight_mode_ = "f32", residual_mode_ = "f32_sum";
-  bool no_weight_ = false, weight_offset_one_ = false;
-  std::string eps_ = "1e-6";
-  std::string spec_, fold_;
-  std::function<bool()> unset_ = [] { return true; };
+  Spec make_spec(std::int64_t row_length) const;
 };
 
 /// A short name of a Spec for people: "add_rms_norm N=8192 bf16".

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <isofold/codegen/digest.hpp>
 #include <isofold/error.hpp>
+#include <nlohmann/json.hpp>
 
 #include "console.hpp"
 #include "row_pool.hpp"
@@ -19,7 +20,9 @@ namespace {
 constexpr std::int64_t hashed_elements = std::int64_t{1} << 20;
 constexpr std::uint64_t hashed_seed = 20;
 
-std::int64_t hashed_rows(const Spec& spec) { return std::clamp<std::int64_t>(hashed_elements / spec.n, 26, 104); }
+std::int64_t hashed_rows(const Spec& spec) {
+  return std::clamp<std::int64_t>(hashed_elements / spec.n, 26, 104);
+}
 
 std::string to_line(const OutputHashes& record) {
   const Json line = {{"spec", text(record.problem.spec)},
@@ -36,7 +39,8 @@ OutputHashes parse_line(std::string_view line) {
   OutputHashes record;
   try {
     const Json json = Json::parse(line);
-    record.problem = {parse_spec(json.at("spec").get<std::string>()), parse_fold(json.at("fold").get<std::string>())};
+    record.problem = {parse_spec(json.at("spec").get<std::string>()),
+                      parse_fold(json.at("fold").get<std::string>())};
     record.rows = json.at("rows").get<std::int64_t>();
     record.seed = json.at("seed").get<std::uint64_t>();
     record.outputs = json.at("outputs").get<std::map<std::string, std::string>>();
@@ -55,8 +59,12 @@ OutputHashes parse_line(std::string_view line) {
 }  // namespace
 
 OutputHashes measure_hashes(const Runtime& runtime, const Problem& problem) {
-  OutputHashes record{problem, hashed_rows(problem.spec), hashed_seed, {},
-                      fmt::format("isofold {} {} {}", version(), runtime.device_name(), runtime.device().name)};
+  OutputHashes record{
+      problem,
+      hashed_rows(problem.spec),
+      hashed_seed,
+      {},
+      fmt::format("isofold {} {} {}", version(), runtime.device_name(), runtime.device().name)};
   const RowPool pool(problem, record.rows, record.seed, RowPool::Results::none);
   const WorkQueue queue(runtime.impl()->store().target());
   const Spec& spec = problem.spec;
@@ -66,12 +74,14 @@ OutputHashes measure_hashes(const Runtime& runtime, const Problem& problem) {
   std::vector<MutableTensor> outputs;
   for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
     const std::int64_t rows = spec.inputs[t].extent == Extent::row ? record.rows : 1;
-    const WorkBuffer& buffer = buffers.emplace_back(queue, pool.input_row_bytes(t) * static_cast<std::size_t>(rows));
+    const WorkBuffer& buffer =
+        buffers.emplace_back(queue, pool.input_row_bytes(t) * static_cast<std::size_t>(rows));
     buffer.upload(pool.input(t, 0), buffer.bytes());
     inputs.push_back({buffer.data(), 0});
   }
   for (std::size_t t = 0; t < spec.outputs.size(); ++t) {
-    const WorkBuffer& buffer = buffers.emplace_back(queue, pool.output_row_bytes(t) * static_cast<std::size_t>(record.rows));
+    const WorkBuffer& buffer =
+        buffers.emplace_back(queue, pool.output_row_bytes(t) * static_cast<std::size_t>(record.rows));
     buffer.fill(0xa5);
     outputs.push_back({buffer.data(), 0});
   }
@@ -115,7 +125,8 @@ void merge_hashes(const std::string& path, const std::vector<OutputHashes>& reco
   std::vector<OutputHashes> all;
   if (std::error_code error; std::filesystem::exists(path, error)) all = read_hashes(path);
   for (const OutputHashes& record : records) {
-    std::erase_if(all, [&](const OutputHashes& old) { return find_hashes({record}, old.problem) != nullptr; });
+    std::erase_if(all,
+                  [&](const OutputHashes& old) { return find_hashes({record}, old.problem) != nullptr; });
     all.push_back(record);
   }
   std::string lines;
@@ -126,7 +137,8 @@ void merge_hashes(const std::string& path, const std::vector<OutputHashes>& reco
 std::string difference(const OutputHashes& stored, const OutputHashes& measured) {
   std::string names;
   for (const auto& [name, hash] : stored.outputs)
-    if (const auto found = measured.outputs.find(name); found == measured.outputs.end() || found->second != hash)
+    if (const auto found = measured.outputs.find(name);
+        found == measured.outputs.end() || found->second != hash)
       names += (names.empty() ? "" : ", ") + name;
   return names;
 }

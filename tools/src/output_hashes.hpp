@@ -9,8 +9,8 @@
 
 namespace isofold::tools {
 
-/// XXH3-128 of the outputs of one fixed launch: rows and seed say which. What one machine wrote, every other machine,
-/// CPU or GPU, must find again. One line of a JSON-lines file.
+/// XXH3-128 of the outputs of one fixed launch: rows and seed say which. What one machine wrote, every other
+/// machine, CPU or GPU, must find again. One line of a JSON-lines file.
 struct OutputHashes {
   Problem problem;
   std::int64_t rows = 0;

@@ -47,7 +47,8 @@ std::vector<std::string> cuda_program_folders() {
   std::vector<std::string> folders = {"/usr/local/cuda/bin"};
   std::error_code error;
   for (const auto& item : fs::directory_iterator("/usr/local", error))
-    if (item.path().filename().string().starts_with("cuda-")) folders.push_back(item.path().string() + "/bin");
+    if (item.path().filename().string().starts_with("cuda-"))
+      folders.push_back(item.path().string() + "/bin");
   return folders;
 }
 

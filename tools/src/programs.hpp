@@ -6,7 +6,8 @@
 namespace isofold::tools {
 
 /// Full path of a program: PATH first, then the folders given; nothing when it is in none.
-std::optional<std::string> find_program(const std::string& name, const std::vector<std::string>& folders = {});
+std::optional<std::string> find_program(const std::string& name,
+                                        const std::vector<std::string>& folders = {});
 
 /// Folders where CUDA toolkits keep their programs.
 std::vector<std::string> cuda_program_folders();
@@ -17,7 +18,8 @@ struct ProgramResult {
   std::string errors;
 };
 
-/// Runs a program without a shell, with no standard input, and waits. Throws UsageError when no process can be started.
+/// Runs a program without a shell, with no standard input, and waits. Throws UsageError when no process can
+/// be started.
 ProgramResult run_program(const std::vector<std::string>& command);
 
 /// A file with a name of its own that is removed with the object.

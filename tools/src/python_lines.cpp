@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <isofold/codegen/rms_norm.hpp>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
@@ -42,7 +43,8 @@ void take_line(const Json& json, const std::vector<std::int64_t>& tokens, std::v
       line.missing = json.at("missing").get<std::string>();
       return;
     }
-    const auto place = std::find(tokens.begin(), tokens.end(), json.at("tokens").get<std::int64_t>()) - tokens.begin();
+    const auto place =
+        std::find(tokens.begin(), tokens.end(), json.at("tokens").get<std::int64_t>()) - tokens.begin();
     const double call = json.at("call_us").get<double>();
     line.missing.clear();
     line.kernel.resize(tokens.size(), -1.0);
@@ -55,18 +57,21 @@ void take_line(const Json& json, const std::vector<std::int64_t>& tokens, std::v
 }  // namespace
 
 std::vector<BenchLine> missing_python_lines(const std::string& why) {
-  return {{"python", "Batch-invariant (Python)", {}, {}, {}, why}, {"triton", "Batch-invariant (Triton)", {}, {}, {}, why}};
+  return {{"python", "Batch-invariant (Python)", {}, {}, {}, why},
+          {"triton", "Batch-invariant (Triton)", {}, {}, {}, why}};
 }
 
-std::vector<BenchLine> measure_python_lines(const Spec& spec, const std::vector<std::int64_t>& tokens, bool gpu) {
+std::vector<BenchLine> measure_python_lines(const Spec& spec, const std::vector<std::int64_t>& tokens,
+                                            bool gpu) {
   if (!script_knows(spec))
     return missing_python_lines("exists for rms_norm and add_rms_norm with a weight and one dtype only");
   const auto python = find_program("python3");
   if (!python) return missing_python_lines("there is no python3 on PATH");
   const TemporaryFile script{std::string(embedded_scripts().front().second)};
-  const ProgramResult run = run_program({*python, script.path(), "--op", spec.op, "--n", std::to_string(spec.n), "--dtype",
-                                         std::string(name_of(spec.inputs[0].dtype)), "--tokens",
-                                         fmt::format("{}", fmt::join(tokens, ",")), "--device", gpu ? "cuda" : "cpu"});
+  const ProgramResult run =
+      run_program({*python, script.path(), "--op", spec.op, "--n", std::to_string(spec.n), "--dtype",
+                   std::string(name_of(spec.inputs[0].dtype)), "--tokens",
+                   fmt::format("{}", fmt::join(tokens, ",")), "--device", gpu ? "cuda" : "cpu"});
   std::vector<BenchLine> lines =
       missing_python_lines(run.status == 0 ? "the script said nothing of it"
                                            : fmt::format("the script failed: {}", last_line(run.errors)));

@@ -10,7 +10,8 @@
 namespace isofold::tools {
 namespace {
 
-/// Which values a row is made of: exponents drawn evenly from a range, and one element in `rarity` that is special.
+/// Which values a row is made of: exponents drawn evenly from a range, and one element in `rarity` that is
+/// special.
 struct Nature {
   enum class Special { none, infinity, nan };
   int lowest_exponent, highest_exponent;  // against the bias; clamped to the format
@@ -26,15 +27,15 @@ constexpr Nature natures[] = {
     ordinary,
     mixed,
     ordinary,
-    {lowest, lowest + 1},                                     // subnormal, and the smallest normal numbers
+    {lowest, lowest + 1},  // subnormal, and the smallest normal numbers
     {-4, 2, true, Nature::Special::nan},
     ordinary,
-    {lowest, lowest, false, Nature::Special::none, true},     // -0.0 alone
+    {lowest, lowest, false, Nature::Special::none, true},  // -0.0 alone
     mixed,
-    {highest, highest},                                       // the largest finite numbers
+    {highest, highest},  // the largest finite numbers
     ordinary,
     {-4, 2, true, Nature::Special::infinity},
-    {lowest, highest},                                        // any finite bits
+    {lowest, highest},  // any finite bits
     mixed,
 };
 constexpr std::uint64_t rarity = 100;
@@ -45,14 +46,17 @@ void fill_row(const Nature& nature, DType dtype, std::int64_t n, std::uint64_t s
   const int largest = (1 << (width - 1 - mantissa_bits)) - 1;  // the exponent of infinity
   const int bias = largest / 2;
   const int first = std::clamp(nature.lowest_exponent + bias, 0, largest - 1);
-  const int last = nature.lowest_exponent <= lowest ? std::clamp(nature.highest_exponent - lowest, 0, largest - 1)
-                                                    : std::clamp(nature.highest_exponent + bias, 0, largest - 1);
+  const int last = nature.lowest_exponent <= lowest
+                       ? std::clamp(nature.highest_exponent - lowest, 0, largest - 1)
+                       : std::clamp(nature.highest_exponent + bias, 0, largest - 1);
   Random random(seed);
   for (std::int64_t i = 0; i < n; ++i) {
     const std::uint64_t draw = random.bits();
-    std::uint32_t exponent = static_cast<std::uint32_t>(first) +
-                             static_cast<std::uint32_t>(draw >> 40) % static_cast<std::uint32_t>(last - first + 1);
-    std::uint32_t mantissa = nature.any_mantissa ? static_cast<std::uint32_t>(draw) & ((1u << mantissa_bits) - 1) : 0;
+    std::uint32_t exponent =
+        static_cast<std::uint32_t>(first) +
+        static_cast<std::uint32_t>(draw >> 40) % static_cast<std::uint32_t>(last - first + 1);
+    std::uint32_t mantissa =
+        nature.any_mantissa ? static_cast<std::uint32_t>(draw) & ((1u << mantissa_bits) - 1) : 0;
     if (nature.special != Nature::Special::none && random.below(rarity) == 0) {
       exponent = static_cast<std::uint32_t>(largest);
       mantissa = nature.special == Nature::Special::infinity ? 0 : std::max(mantissa, 1u);
@@ -78,7 +82,8 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
     inputs_.emplace_back(size_of(tensor.dtype) * static_cast<std::size_t>(spec.n) *
                          static_cast<std::size_t>(tensor.extent == Extent::row ? rows : 1));
   for (const Output& output : spec.outputs)
-    outputs_.emplace_back(size_of(output.dtype) * static_cast<std::size_t>(spec.n) * static_cast<std::size_t>(rows));
+    outputs_.emplace_back(size_of(output.dtype) * static_cast<std::size_t>(spec.n) *
+                          static_cast<std::size_t>(rows));
 
   const auto fill_and_compute = [&](std::size_t item) {
     const std::int64_t first = static_cast<std::int64_t>(item) * oracle_chunk;
@@ -90,7 +95,8 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
       if (tensor.extent == Extent::row)
         for (std::int64_t row = first; row < last; ++row) {
           // Tensors go through the natures at different paces, so that every pair of them meets in some row.
-          const auto turn = static_cast<std::size_t>(row) + t * (static_cast<std::size_t>(row) / std::size(natures));
+          const auto turn =
+              static_cast<std::size_t>(row) + t * (static_cast<std::size_t>(row) / std::size(natures));
           fill_row(natures[turn % std::size(natures)], tensor.dtype, spec.n,
                    Random(seed ^ (static_cast<std::uint64_t>(row) << 8 | t)).bits(),
                    const_cast<std::byte*>(input(t, row)));
@@ -105,8 +111,8 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
 
   for (std::size_t t = 0; t < spec.inputs.size(); ++t)
     if (spec.inputs[t].extent == Extent::column)
-      fill_row({-4, 2, true, Nature::Special::infinity}, spec.inputs[t].dtype, spec.n, Random(seed ^ t).bits(),
-               inputs_[t].data());
+      fill_row({-4, 2, true, Nature::Special::infinity}, spec.inputs[t].dtype, spec.n,
+               Random(seed ^ t).bits(), inputs_[t].data());
   for_each_parallel(static_cast<std::size_t>((rows + oracle_chunk - 1) / oracle_chunk), fill_and_compute);
 }
 

@@ -7,9 +7,10 @@
 
 namespace isofold::tools {
 
-/// Inputs whose results the oracle has computed: rows of every nature (ordinary, of mixed magnitude, subnormal, -0.0,
-/// huge, with infinities, with NaNs, any bits), each beside the others. The same problem, number of rows and seed give
-/// the same bytes on every machine. Immutable once made; the oracle runs on all threads.
+/// Inputs whose results the oracle has computed: rows of every nature (ordinary, of mixed magnitude,
+/// subnormal, -0.0, huge, with infinities, with NaNs, any bits), each beside the others. The same problem,
+/// number of rows and seed give the same bytes on every machine. Immutable once made; the oracle runs on all
+/// threads.
 class RowPool {
  public:
   enum class Results { oracle, none };

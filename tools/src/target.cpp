@@ -22,8 +22,10 @@ std::optional<DeviceTraits> absent_device(const std::string& device) {
   if (names_cpu_target(device)) return cpu_traits(device);
   if (!device.starts_with("sm_")) return std::nullopt;
   if (const auto traits = traits_of_arch(device)) return traits;
-  throw UsageError(fmt::format("--device is \"{}\"; architectures that are known: sm_80, sm_86, sm_87, sm_89, sm_90, "
-                               "sm_100, sm_103 and sm_120", device));
+  throw UsageError(
+      fmt::format("--device is \"{}\"; architectures that are known: sm_80, sm_86, sm_87, sm_89, sm_90, "
+                  "sm_100, sm_103 and sm_120",
+                  device));
 }
 
 /// What an operator on a device of these traits would choose without a tuning table.
@@ -35,18 +37,12 @@ ChosenPlan modelled(const Problem& problem, const DeviceTraits& traits, std::int
 
 }  // namespace
 
-void add_device_option(CLI::App& app, std::string& device, bool architectures) {
-  app.add_option("--device", device,
-                 architectures ? "auto (default), cpu, cuda:<n>; with no device present sm_80, sm_90, sm_100, ..., "
-                                 "x86-64, avx2, avx512, aarch64"
-                               : "auto (default: the first GPU, else the CPU), cpu or cuda:<n>")
-      ->type_name("DEVICE");
-}
-
 Runtime open_runtime(const std::string& device) {
   if (device.starts_with("sm_") || names_cpu_target(device))
-    throw UsageError(fmt::format("--device {} names an architecture, which `isofold inspect` alone can work with; "
-                                 "allowed here: auto, cpu and cuda:<n>", device));
+    throw UsageError(
+        fmt::format("--device {} names an architecture, which `isofold inspect` alone can work with; "
+                    "allowed here: auto, cpu and cuda:<n>",
+                    device));
   RuntimeOptions options;
   options.device = device;
   return Runtime(options);
@@ -88,10 +84,12 @@ Target::Target(const std::string& device) {
 ChosenPlan Target::choose(const Problem& problem, const std::string& schedule, std::int64_t tokens,
                           int alignment) const {
   if (!schedule.empty())
-    return {make_plan(problem.spec, problem.fold, parse_schedule(schedule), traits_).value(), "the command line"};
+    return {make_plan(problem.spec, problem.fold, parse_schedule(schedule), traits_).value(),
+            "the command line"};
   if (!runtime_) return modelled(problem, traits_, tokens, alignment);
   const Choice choice = runtime_->make_operator(problem.spec, problem.fold).choice(tokens, alignment);
-  return {make_plan(problem.spec, problem.fold, parse_schedule(choice.schedule), traits_).value(), choice.origin};
+  return {make_plan(problem.spec, problem.fold, parse_schedule(choice.schedule), traits_).value(),
+          choice.origin};
 }
 
 std::shared_ptr<const KernelImage> Target::compile(const Plan& plan) {

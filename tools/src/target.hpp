@@ -3,7 +3,6 @@
 #include <isofold/codegen/plan.hpp>
 #include <isofold/runtime.hpp>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,10 +12,8 @@
 
 namespace isofold::tools {
 
-/// Adds --device with the kinds that a sub-command takes.
-void add_device_option(CLI::App& app, std::string& device, bool architectures);
-
-/// A Runtime for "", "auto", "cpu" or "cuda:<n>"; UsageError for the name of an architecture, which is no device.
+/// A Runtime for "", "auto", "cpu" or "cuda:<n>"; UsageError for the name of an architecture, which is no
+/// device.
 Runtime open_runtime(const std::string& device);
 
 /// A plan, and why this one.
@@ -25,7 +22,8 @@ struct ChosenPlan {
   std::string origin;
 };
 
-/// What code is generated for: a device of this machine, or an architecture that need not be here. Not thread-safe.
+/// What code is generated for: a device of this machine, or an architecture that need not be here. Not
+/// thread-safe.
 class Target {
  public:
   /// A device as `open_runtime` takes it, sm_<number>, or one of cpu_traits: x86-64, avx2, avx512, aarch64.
@@ -35,9 +33,10 @@ class Target {
   const DeviceTraits& traits() const { return traits_; }
   bool is_gpu() const { return traits_.kind == DeviceTraits::Kind::cuda; }
 
-  /// The plan of `schedule` (its text) when there is one, else what an operator would use for this token count, for
-  /// tensors aligned to `alignment` bytes.
-  ChosenPlan choose(const Problem& problem, const std::string& schedule, std::int64_t tokens, int alignment) const;
+  /// The plan of `schedule` (its text) when there is one, else what an operator would use for this token
+  /// count, for tensors aligned to `alignment` bytes.
+  ChosenPlan choose(const Problem& problem, const std::string& schedule, std::int64_t tokens,
+                    int alignment) const;
 
   /// What the plan compiles to; UsageError when the compiler is missing.
   std::shared_ptr<const KernelImage> compile(const Plan& plan);

@@ -2,6 +2,7 @@
 #include <isofold/tuner.hpp>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "numbers.hpp"
@@ -14,29 +15,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct TuneCommandOptions {
-  OperatorOptions op;
-  std::string device, tokens = default_tokens, output;
-  double seconds = 20;
-  int max_candidates = 0;
-  bool folds = false;
-};
-
 /// The file that is written, after a check that it can be: better now than after the measurement.
 std::string table_file(const Runtime& runtime, const std::string& asked) {
   const std::string path = asked.empty() ? runtime.impl()->user_table_file() : asked;
   if (path.empty())
-    throw UsageError("there is no folder of your own to keep the table in (see isofold doctor); name a file with --output");
+    throw UsageError(
+        "there is no folder of your own to keep the table in (see isofold doctor); name a file with "
+        "--output");
   if (const fs::path folder = fs::path(path).parent_path(); !folder.empty()) {
     std::error_code error;
     fs::create_directories(folder, error);
-    if (error) throw UsageError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+    if (error)
+      throw UsageError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
   }
   const FileLock writable(path + ".lock", "tuning table");
   if (std::error_code error; fs::exists(path, error)) {
     TuningTable table;
     table.read(path);
-    if (!table.warnings().empty()) throw UsageError(fmt::format("{} will not be rewritten: {}", path, table.warnings()[0]));
+    if (!table.warnings().empty())
+      throw UsageError(fmt::format("{} will not be rewritten: {}", path, table.warnings()[0]));
   }
   return path;
 }
@@ -70,19 +67,23 @@ void print(const Console& console, const TuneResult& result, bool folds) {
   for (const TokenResult& one : result.tokens) {
     const Timing& best = one.timings.front();
     const std::string runner_up =
-        one.timings.size() < 2 ? "-" : fmt::format("+{:.1f} %", 100 * (one.timings[1].microseconds / best.microseconds - 1));
+        one.timings.size() < 2
+            ? "-"
+            : fmt::format("+{:.1f} %", 100 * (one.timings[1].microseconds / best.microseconds - 1));
     if (folds)
-      table.row({std::to_string(one.tokens), short_number(best.microseconds), short_number(one.best_any_fold.microseconds),
-                 fmt::format("{:.3f}", price(one)), text(one.best_any_fold.fold), text(best.schedule)});
+      table.row({std::to_string(one.tokens), short_number(best.microseconds),
+                 short_number(one.best_any_fold.microseconds), fmt::format("{:.3f}", price(one)),
+                 text(one.best_any_fold.fold), text(best.schedule)});
     else
-      table.row({std::to_string(one.tokens), short_number(best.microseconds), runner_up, text(best.schedule)});
+      table.row(
+          {std::to_string(one.tokens), short_number(best.microseconds), runner_up, text(best.schedule)});
   }
   table.print(console);
 }
 
 /// Runs the tuner for one problem and writes its record.
-Json tune_one(const Console& console, const TuneCommandOptions& options, const Runtime& runtime, const Problem& problem,
-              const std::string& path, std::size_t& rejected) {
+Json tune_one(const Console& console, const TuneArguments& options, const Runtime& runtime,
+              const Problem& problem, const std::string& path, std::size_t& rejected) {
   Operator op = runtime.make_operator(problem.spec, problem.fold);
   Progress progress(console);
   TuneOptions tuning;
@@ -99,11 +100,12 @@ Json tune_one(const Console& console, const TuneCommandOptions& options, const R
 
   const bool write = !result.record.ranges.empty();
   if (write) add_to_table_file(path, result.record);
-  console.line("{}  {} on {} ({})", console.bold(title_of(problem.spec)), text(problem.fold), runtime.device_name(),
-               runtime.device().name);
+  console.line("{}  {} on {} ({})", console.bold(title_of(problem.spec)), text(problem.fold),
+               runtime.device_name(), runtime.device().name);
   print(console, result, options.folds);
-  console.line("{} schedules compiled in {:.1f} s, compared with the oracle in {:.1f} s, measured in {:.1f} s",
-               result.candidates, result.compile_seconds, result.verify_seconds, result.measure_seconds);
+  console.line(
+      "{} schedules compiled in {:.1f} s, compared with the oracle in {:.1f} s, measured in {:.1f} s",
+      result.candidates, result.compile_seconds, result.verify_seconds, result.measure_seconds);
   for (const std::string& schedule : result.rejected_schedules)
     console.line("{} {}", console.bad("other bits than the oracle (a defect, please report it):"), schedule);
   console.line("{} {}", write ? "written to" : "nothing was measured, nothing is written to", path);
@@ -123,7 +125,9 @@ Json tune_one(const Console& console, const TuneCommandOptions& options, const R
           {"tokens", tokens}};
 }
 
-int run_tune(const Console& console, const TuneCommandOptions& options) {
+}  // namespace
+
+int run_tune(const Console& console, const TuneArguments& options) {
   const std::vector<Problem> problems = options.op.problems();
   parse_tokens(options.tokens);
   const Runtime runtime = open_runtime(options.device);
@@ -142,29 +146,6 @@ int run_tune(const Console& console, const TuneCommandOptions& options) {
                     {"operators", operators}});
   if (rejected > 0) return exit_check_failed;
   return interrupted() ? exit_interrupted : exit_ok;
-}
-
-}  // namespace
-
-Command add_tune(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("tune", "Measure the schedules on this device and keep the fastest per token count");
-  auto options = std::make_shared<TuneCommandOptions>();
-  options->op.add_to(*app);
-  add_device_option(*app, options->device, false);
-  app->add_option("--tokens", options->tokens, "Token counts (default: the nine of the origin chart, 1 to 4096)")
-      ->type_name("COUNTS");
-  app->add_option("--seconds", options->seconds, "Budget of the measurement of one operator (default 20)")
-      ->check(CLI::Range(0.1, 86400.0))
-      ->type_name("SECONDS");
-  app->add_option("--max-candidates", options->max_candidates,
-                  "Schedules to try per token count, in the cost model's order (default 0: all)")
-      ->check(CLI::Range(0, 100000))
-      ->type_name("COUNT");
-  app->add_flag("--folds", options->folds,
-                "Measure other folds too, and print the price of invariance: best of this fold / best of any fold");
-  app->add_option("--output", options->output, "Table to add to (default: your own, which is read from then on)")
-      ->type_name("FILE");
-  return {app, [options](const Console& console) { return run_tune(console, *options); }};
 }
 
 }  // namespace isofold::tools

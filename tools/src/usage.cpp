@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 namespace isofold::tools {
 namespace {
 
-// CUDA C++ Programming Guide 13.0, "Compute Capabilities": allocation units and the most blocks of a multiprocessor.
+// CUDA C++ Programming Guide 13.0, "Compute Capabilities": allocation units and the most blocks of a
+// multiprocessor.
 constexpr int registers_unit = 256;  // of a warp
 constexpr int shared_unit = 128;
 constexpr int shared_of_the_system = 1024;  // of every block
@@ -42,12 +44,14 @@ int number_before(std::string_view text, const std::string& kernel, std::string_
 void estimate_occupancy(KernelUsage& usage, const DeviceTraits& device) {
   const int warps = (usage.block_threads + 31) / 32;
   const int warp_registers = rounded_up(std::max(1, usage.resources.registers) * 32, registers_unit);
-  const int warps_by_registers = device.registers_per_multiprocessor / register_files / warp_registers * register_files;
+  const int warps_by_registers =
+      device.registers_per_multiprocessor / register_files / warp_registers * register_files;
   const int shared = rounded_up(usage.shared_bytes + shared_of_the_system, shared_unit);
-  const std::pair<int, const char*> limits[] = {{warps_by_registers / warps, "registers"},
-                                                {device.shared_per_multiprocessor / shared, "shared memory"},
-                                                {device.threads_per_multiprocessor / usage.block_threads, "threads"},
-                                                {most_blocks(device.arch), "blocks"}};
+  const std::pair<int, const char*> limits[] = {
+      {warps_by_registers / warps, "registers"},
+      {device.shared_per_multiprocessor / shared, "shared memory"},
+      {device.threads_per_multiprocessor / usage.block_threads, "threads"},
+      {most_blocks(device.arch), "blocks"}};
   const auto least = *std::min_element(std::begin(limits), std::end(limits),
                                        [](const auto& a, const auto& b) { return a.first < b.first; });
   usage.blocks_per_multiprocessor = least.first;
@@ -76,7 +80,8 @@ void print_usage(const Console& console, const KernelUsage& usage) {
   console.line("{}", console.bold(usage.resources.kernel));
   console.line("registers     {} a thread", usage.resources.registers);
   console.line("spills        {} bytes, stack {} bytes", usage.spill_bytes, usage.resources.stack_bytes);
-  console.line("shared memory {} bytes a block ({} static)", usage.shared_bytes, usage.resources.static_shared_bytes);
+  console.line("shared memory {} bytes a block ({} static)", usage.shared_bytes,
+               usage.resources.static_shared_bytes);
   console.line("occupancy     about {:.0f} %: {} blocks of {} threads on a multiprocessor, limited by {}",
                100 * usage.occupancy, usage.blocks_per_multiprocessor, usage.block_threads, usage.limited_by);
 }

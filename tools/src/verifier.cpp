@@ -76,14 +76,17 @@ void Verifier::upload(const Rows& rows, std::size_t tensor) {
     return;
   }
   // Rows are put in their order on the host, a part of the tensor at a time.
-  const auto part = static_cast<std::int64_t>(std::max<std::size_t>(1, (std::size_t{64} << 20) / rows.stride_bytes));
-  std::vector<std::byte> staged(rows.stride_bytes * static_cast<std::size_t>(std::min(part, rows_)), std::byte{canary});
+  const auto part =
+      static_cast<std::int64_t>(std::max<std::size_t>(1, (std::size_t{64} << 20) / rows.stride_bytes));
+  std::vector<std::byte> staged(rows.stride_bytes * static_cast<std::size_t>(std::min(part, rows_)),
+                                std::byte{canary});
   for (std::int64_t first = 0; first < rows_; first += part) {
     const std::int64_t count = std::min(part, rows_ - first);
     for (std::int64_t row = 0; row < count; ++row)
       std::memcpy(staged.data() + static_cast<std::size_t>(row) * rows.stride_bytes,
                   pool_->input(tensor, order_[static_cast<std::size_t>(first + row)]), row_bytes);
-    rows.buffer->upload(staged.data(), static_cast<std::size_t>(count) * rows.stride_bytes, rows.start(first));
+    rows.buffer->upload(staged.data(), static_cast<std::size_t>(count) * rows.stride_bytes,
+                        rows.start(first));
     queue_.synchronize();
   }
 }
@@ -95,7 +98,8 @@ void Verifier::fill(const Rows& rows, std::size_t first, std::size_t bytes) cons
   }
   const CurrentContext current(*context_);
   const auto address = reinterpret_cast<cuda::CUdeviceptr>(rows.buffer->data() + first);
-  context_->driver().check(context_->api().cuMemsetD8Async(address, canary, bytes, queue_.stream()), "cuMemsetD8Async");
+  context_->driver().check(context_->api().cuMemsetD8Async(address, canary, bytes, queue_.stream()),
+                           "cuMemsetD8Async");
 }
 
 const std::byte* Verifier::fetch(const Rows& rows, std::size_t first, std::size_t bytes) {
@@ -110,7 +114,8 @@ const std::byte* Verifier::fetch(const Rows& rows, std::size_t first, std::size_
 
 void Verifier::check(const Launch& launch, std::int64_t tokens, const std::string& what) {
   // At least one row before and one behind the launch's rows, which it must leave alone.
-  const auto first = 1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(rows_ - tokens - 1)));
+  const auto first =
+      1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(rows_ - tokens - 1)));
   const Spec& spec = pool_->problem().spec;
   const std::int64_t stride = spec.n + placement_.padding;
   std::vector<ConstTensor> inputs;
@@ -125,7 +130,8 @@ void Verifier::check(const Launch& launch, std::int64_t tokens, const std::strin
   }
   launch(queue_.stream(), inputs, outputs);
   ++counts_.launches;
-  const std::string place = fmt::format("{}, {} tokens, rows {} to {}", what, tokens, first, first + tokens - 1);
+  const std::string place =
+      fmt::format("{}, {} tokens, rows {} to {}", what, tokens, first, first + tokens - 1);
   for (std::size_t output = 0; output < outputs_.size(); ++output) compare(output, first, tokens, place);
 }
 
@@ -150,24 +156,27 @@ void Verifier::compare(std::size_t output, std::int64_t first, std::int64_t toke
       const std::int64_t position = first + fetched - 1;
       const std::byte* expected = pool_->expected(output, order_[static_cast<std::size_t>(position)]);
       counts.elements += row_bytes / size_of(rows.dtype);
-      if (std::memcmp(row, expected, row_bytes) != 0) count_row(output, position, row, expected, what, counts);
+      if (std::memcmp(row, expected, row_bytes) != 0)
+        count_row(output, position, row, expected, what, counts);
     }
     const std::lock_guard guard(mutex);
-    if (counts.first && counts_.first && counts_.first->launch == what && counts.first->row < counts_.first->row)
+    if (counts.first && counts_.first && counts_.first->launch == what &&
+        counts.first->row < counts_.first->row)
       counts_.first = counts.first;
     counts_.add(counts);
   };
   const std::int64_t total = tokens + 2;
   if (static_cast<std::size_t>(total) * rows.stride_bytes <= one_thread_bytes) return check_rows(0, total);
-  const auto share = static_cast<std::int64_t>(std::max<std::size_t>(1, rows_at_once_bytes / rows.stride_bytes));
+  const auto share =
+      static_cast<std::int64_t>(std::max<std::size_t>(1, rows_at_once_bytes / rows.stride_bytes));
   for_each_parallel(static_cast<std::size_t>((total + share - 1) / share), [&](std::size_t item) {
     const std::int64_t from = static_cast<std::int64_t>(item) * share;
     check_rows(from, std::min(total, from + share));
   });
 }
 
-void Verifier::count_row(std::size_t output, std::int64_t row, const std::byte* actual, const std::byte* expected,
-                         const std::string& what, VerifyCounts& counts) const {
+void Verifier::count_row(std::size_t output, std::int64_t row, const std::byte* actual,
+                         const std::byte* expected, const std::string& what, VerifyCounts& counts) const {
   const Output& tensor = pool_->problem().spec.outputs[output];
   const std::size_t size = size_of(tensor.dtype);
   for (std::size_t i = 0; i < pool_->output_row_bytes(output) / size; ++i) {

@@ -14,8 +14,8 @@
 
 namespace isofold::tools {
 
-/// Where the rows of every tensor lie: the first one `offset` elements behind an aligned address, rows n + `padding`
-/// elements apart.
+/// Where the rows of every tensor lie: the first one `offset` elements behind an aligned address, rows n +
+/// `padding` elements apart.
 struct Placement {
   std::int64_t offset = 0;
   std::int64_t padding = 0;
@@ -32,21 +32,22 @@ struct Difference {
 
 struct VerifyCounts {
   std::uint64_t launches = 0;
-  std::uint64_t elements = 0;   // output elements compared
-  std::uint64_t differing = 0;  // of them
+  std::uint64_t elements = 0;     // output elements compared
+  std::uint64_t differing = 0;    // of them
   std::uint64_t overwritten = 0;  // bytes outside the rows of a launch that changed
   std::optional<Difference> first;
   bool passed() const { return differing == 0 && overwritten == 0; }
   void add(const VerifyCounts& other);
 };
 
-/// Launches over rows of a pool in random order, at random positions of larger tensors, and compares every output
-/// element with the oracle's, and what lies around the outputs with what was there. Not thread-safe.
+/// Launches over rows of a pool in random order, at random positions of larger tensors, and compares every
+/// output element with the oracle's, and what lies around the outputs with what was there. Not thread-safe.
 class Verifier {
  public:
-  /// Room for launches over up to `capacity` rows. UsageError when the tensors do not fit into the device's memory.
-  Verifier(const Runtime& runtime, std::shared_ptr<const RowPool> pool, std::int64_t capacity, Placement placement,
-           std::uint64_t seed);
+  /// Room for launches over up to `capacity` rows. UsageError when the tensors do not fit into the device's
+  /// memory.
+  Verifier(const Runtime& runtime, std::shared_ptr<const RowPool> pool, std::int64_t capacity,
+           Placement placement, std::uint64_t seed);
   Verifier(const Verifier&) = delete;
   Verifier& operator=(const Verifier&) = delete;
 
@@ -63,7 +64,9 @@ class Verifier {
     DType dtype = DType::f32;
     std::size_t stride_bytes = 0, offset_bytes = 0;
     std::unique_ptr<WorkBuffer> buffer;
-    std::size_t start(std::int64_t row) const { return offset_bytes + static_cast<std::size_t>(row) * stride_bytes; }
+    std::size_t start(std::int64_t row) const {
+      return offset_bytes + static_cast<std::size_t>(row) * stride_bytes;
+    }
   };
 
   Rows make_rows(DType dtype, std::int64_t rows) const;

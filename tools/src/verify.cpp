@@ -1,9 +1,10 @@
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/error.hpp>
 
-#include <algorithm>
-#include <set>
 #include <unistd.h>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "commands.hpp"
 #include "numbers.hpp"
@@ -15,34 +16,35 @@
 namespace isofold::tools {
 namespace {
 
-struct VerifyOptions {
-  OperatorOptions op;
-  std::vector<std::string> devices = {"auto"};
-  std::string tokens = "1..1024", schedule, seed = "1", hashes, write_hashes;
-  bool all_schedules = false;
-};
-
 /// What one part of a verification did.
 struct Part {
   std::string name;
   VerifyCounts counts;
 };
 
-/// Token counts at which a schedule or an unusual placement is tried: powers of two, primes and their neighbours.
+/// Token counts at which a schedule or an unusual placement is tried: powers of two, primes and their
+/// neighbours.
 constexpr std::int64_t sampled_tokens[] = {1, 2, 3, 5, 8, 13, 31, 32, 33, 64, 127, 200, 257};
 constexpr std::size_t plans_at_once = 32;
 constexpr std::int64_t pool_elements = std::int64_t{1} << 22;
 
-std::int64_t pool_rows(const Spec& spec) { return std::clamp<std::int64_t>(pool_elements / spec.n, 104, 1040); }
+std::int64_t pool_rows(const Spec& spec) {
+  return std::clamp<std::int64_t>(pool_elements / spec.n, 104, 1040);
+}
 
 /// One problem on one device.
 class Verification {
  public:
-  Verification(const Console& console, const VerifyOptions& options, const Runtime& runtime, const Problem& problem,
-               std::shared_ptr<const RowPool> pool, Progress& progress)
-      : console_(console), options_(options), runtime_(runtime), problem_(problem), pool_(std::move(pool)),
-        progress_(progress), seed_(static_cast<std::uint64_t>(
-                                 parse_whole("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max()))) {}
+  Verification(const Console& console, const VerifyArguments& options, const Runtime& runtime,
+               const Problem& problem, std::shared_ptr<const RowPool> pool, Progress& progress)
+      : console_(console),
+        options_(options),
+        runtime_(runtime),
+        problem_(problem),
+        pool_(std::move(pool)),
+        progress_(progress),
+        seed_(static_cast<std::uint64_t>(
+            parse_whole("--seed", options.seed, 0, std::numeric_limits<std::int64_t>::max()))) {}
 
   std::vector<Part> run() {
     const std::vector<std::int64_t> tokens = parse_tokens(options_.tokens);
@@ -53,15 +55,18 @@ class Verification {
     Operator op = runtime_.make_operator(problem_.spec, problem_.fold);
     check_operator("as launched", op, with_boundaries(tokens, op), Placement{});
     for (std::int64_t step = 1; step < problem_.fold.leaf; step *= 2)
-      check_operator(fmt::format("{} element{} off alignment", step, step == 1 ? "" : "s"), op, sampled(tokens.back()), {step, step});
+      check_operator(fmt::format("{} element{} off alignment", step, step == 1 ? "" : "s"), op,
+                     sampled(tokens.back()), {step, step});
     if (options_.all_schedules)
-      for (std::int64_t step = problem_.fold.leaf; step >= 1; step /= 2) check_all_schedules(step, tokens.back());
+      for (std::int64_t step = problem_.fold.leaf; step >= 1; step /= 2)
+        check_all_schedules(step, tokens.back());
     return parts_;
   }
 
  private:
   Plan plan_given() const {
-    return make_plan(problem_.spec, problem_.fold, parse_schedule(options_.schedule), runtime_.device()).value();
+    return make_plan(problem_.spec, problem_.fold, parse_schedule(options_.schedule), runtime_.device())
+        .value();
   }
 
   static std::vector<std::int64_t> sampled(std::int64_t most) {
@@ -73,11 +78,14 @@ class Verification {
   /// Rows for which all tensors take less than half of the memory that is free.
   std::int64_t most_rows() const {
     const ContextPointer& context = runtime_.impl()->context();
-    const double memory = context ? static_cast<double>(context->free_memory())
-                                  : static_cast<double>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+    const double memory =
+        context ? static_cast<double>(context->free_memory())
+                : static_cast<double>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
     double row = 0;
-    for (std::size_t t = 0; t < problem_.spec.inputs.size(); ++t) row += static_cast<double>(pool_->input_row_bytes(t));
-    for (std::size_t t = 0; t < problem_.spec.outputs.size(); ++t) row += static_cast<double>(pool_->output_row_bytes(t));
+    for (std::size_t t = 0; t < problem_.spec.inputs.size(); ++t)
+      row += static_cast<double>(pool_->input_row_bytes(t));
+    for (std::size_t t = 0; t < problem_.spec.outputs.size(); ++t)
+      row += static_cast<double>(pool_->output_row_bytes(t));
     return static_cast<std::int64_t>(memory / 2 / row);
   }
 
@@ -85,7 +93,8 @@ class Verification {
   std::vector<std::int64_t> with_boundaries(std::vector<std::int64_t> tokens, const Operator& op) const {
     const std::int64_t most = most_rows();
     if (tokens.back() > most)
-      throw UsageError(fmt::format("--tokens: {} rows do not fit, the device has room for about {}", tokens.back(), most));
+      throw UsageError(
+          fmt::format("--tokens: {} rows do not fit, the device has room for about {}", tokens.back(), most));
     std::size_t skipped = 0;
     for (const std::int64_t boundary : op.boundaries())
       for (const std::int64_t side : {boundary - 1, boundary}) {
@@ -94,31 +103,37 @@ class Verification {
         else
           skipped += side > most;
       }
-    if (skipped > 0) console_.remark("{} token counts beside boundaries are too many rows for this device's memory", skipped);
+    if (skipped > 0)
+      console_.remark("{} token counts beside boundaries are too many rows for this device's memory",
+                      skipped);
     std::sort(tokens.begin(), tokens.end());
     tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
     return tokens;
   }
 
-  void check_operator(const std::string& name, Operator& op, const std::vector<std::int64_t>& tokens, Placement placement) {
+  void check_operator(const std::string& name, Operator& op, const std::vector<std::int64_t>& tokens,
+                      Placement placement) {
     Verifier verifier(runtime_, pool_, tokens.back(), placement, seed_);
     std::size_t done = 0;
     for (const std::int64_t count : tokens) {
       progress_.update("verify", done++, tokens.size());
       if (interrupted()) break;
-      verifier.check([&](CUstream_st* stream, auto inputs, auto outputs) { op.launch(stream, inputs, outputs, count); },
-                     count, op.choice(count).schedule);
+      verifier.check(
+          [&](CUstream_st* stream, auto inputs, auto outputs) { op.launch(stream, inputs, outputs, count); },
+          count, op.choice(count).schedule);
     }
     parts_.push_back({name, verifier.counts()});
   }
 
   void check_all_schedules(std::int64_t vector_limit, std::int64_t most_tokens) {
-    std::vector<Plan> plans = candidates(problem_.spec, problem_.fold, runtime_.device(), static_cast<int>(vector_limit));
+    std::vector<Plan> plans =
+        candidates(problem_.spec, problem_.fold, runtime_.device(), static_cast<int>(vector_limit));
     std::erase_if(plans, [&](const Plan& plan) { return !seen_.insert(text(plan.schedule())).second; });
     if (plans.empty()) return;
     const bool widest = vector_limit == problem_.fold.leaf;
     check_schedules(fmt::format("{} schedules, {} elements an access", plans.size(), vector_limit), plans,
-                    widest ? Placement{} : Placement{vector_limit, vector_limit}, sampled(std::max<std::int64_t>(most_tokens, 257)));
+                    widest ? Placement{} : Placement{vector_limit, vector_limit},
+                    sampled(std::max<std::int64_t>(most_tokens, 257)));
   }
 
   void check_schedules(const std::string& name, const std::vector<Plan>& plans, Placement placement,
@@ -127,7 +142,8 @@ class Verification {
     const ArgumentLayout layout(problem_.spec);
     for (std::size_t first = 0; first < plans.size(); first += plans_at_once) {
       progress_.update("schedules", first, plans.size());
-      const std::span<const Plan> part = std::span(plans).subspan(first, std::min(plans_at_once, plans.size() - first));
+      const std::span<const Plan> part =
+          std::span(plans).subspan(first, std::min(plans_at_once, plans.size() - first));
       const auto kernels = runtime_.impl()->store().kernels(part);
       for (const std::shared_ptr<const Kernel>& kernel : kernels)
         for (const std::int64_t count : tokens) {
@@ -146,7 +162,7 @@ class Verification {
   }
 
   const Console& console_;
-  const VerifyOptions& options_;
+  const VerifyArguments& options_;
   const Runtime& runtime_;
   const Problem& problem_;
   std::shared_ptr<const RowPool> pool_;
@@ -183,17 +199,21 @@ class Report {
   explicit Report(const Console& console) : console_(console) {}
 
   void problem(const Runtime& runtime, const Problem& problem, const std::vector<Part>& parts) {
-    console_.line("{}  {} on {} ({})", console_.bold(title_of(problem.spec)), text(problem.fold), runtime.device_name(),
-                  runtime.device().name);
-    Json json = {{"spec", text(problem.spec)},     {"fold", text(problem.fold)},
-                 {"bits_id", bits_id(problem.spec, problem.fold)}, {"device", runtime.device_name()},
-                 {"device_name", runtime.device().name}, {"parts", Json::array()}};
+    console_.line("{}  {} on {} ({})", console_.bold(title_of(problem.spec)), text(problem.fold),
+                  runtime.device_name(), runtime.device().name);
+    Json json = {{"spec", text(problem.spec)},
+                 {"fold", text(problem.fold)},
+                 {"bits_id", bits_id(problem.spec, problem.fold)},
+                 {"device", runtime.device_name()},
+                 {"device_name", runtime.device().name},
+                 {"parts", Json::array()}};
     for (const Part& part : parts) {
       console_.line("  {:<34} {:>9} launches  {:>17} elements  {}", part.name, grouped(part.counts.launches),
                     grouped(part.counts.elements), verdict(part.counts));
       if (const auto& first = part.counts.first)
-        console_.line("    first: {} element {} of row {} is {:#x}, the oracle's is {:#x}\n    {}", first->output,
-                      first->element, first->row, first->actual, first->expected, first->launch);
+        console_.line("    first: {} element {} of row {} is {:#x}, the oracle's is {:#x}\n    {}",
+                      first->output, first->element, first->row, first->actual, first->expected,
+                      first->launch);
       Json entry = to_json(part.counts);
       entry["part"] = part.name;
       json["parts"].push_back(entry);
@@ -231,7 +251,8 @@ class Report {
   const Console& console_;
 };
 
-void compare_hashes(Report& report, const Runtime& runtime, const std::vector<OutputHashes>& records, Progress& progress) {
+void compare_hashes(Report& report, const Runtime& runtime, const std::vector<OutputHashes>& records,
+                    Progress& progress) {
   std::size_t done = 0;
   for (const OutputHashes& stored : records) {
     if (interrupted()) return;
@@ -242,12 +263,14 @@ void compare_hashes(Report& report, const Runtime& runtime, const std::vector<Ou
   }
 }
 
-int run_verify(const Console& console, const VerifyOptions& options) {
+}  // namespace
+
+int run_verify(const Console& console, const VerifyArguments& options) {
   catch_interrupt();
   std::vector<OutputHashes> stored;
   if (!options.hashes.empty()) stored = read_hashes(options.hashes);
   // With --hashes and no operator, every record of the file is compared and nothing else is done.
-  const bool only_hashes = !options.hashes.empty() && options.op.unset();
+  const bool only_hashes = !options.hashes.empty() && !options.op.given;
   std::vector<Problem> problems;
   if (!only_hashes) problems = options.op.problems();
   parse_tokens(options.tokens);
@@ -268,7 +291,8 @@ int run_verify(const Console& console, const VerifyOptions& options) {
       report.problem(runtime, problem, parts);
       if (!options.hashes.empty()) {
         const OutputHashes* record = find_hashes(stored, problem);
-        if (!record) throw UsageError(fmt::format("{} has no record for {}", options.hashes, text(problem.spec)));
+        if (!record)
+          throw UsageError(fmt::format("{} has no record for {}", options.hashes, text(problem.spec)));
         compare_hashes(report, runtime, {*record}, progress);
       }
       if (!options.write_hashes.empty()) written.push_back(measure_hashes(runtime, problem));
@@ -277,11 +301,13 @@ int run_verify(const Console& console, const VerifyOptions& options) {
   if (!written.empty()) merge_hashes(options.write_hashes, written);
 
   if (!problems.empty())
-    console.line("{} {} of {} elements differ from the oracle", report.total.passed() ? console.good("✓") : console.bad("✗"),
+    console.line("{} {} of {} elements differ from the oracle",
+                 report.total.passed() ? console.good("✓") : console.bad("✗"),
                  grouped(report.total.differing), grouped(report.total.elements));
   if (report.hashes_compared > 0)
-    console.line("{} {} of {} stored hashes differ", report.hashes_differing == 0 ? console.good("✓") : console.bad("✗"),
-                 report.hashes_differing, report.hashes_compared);
+    console.line("{} {} of {} stored hashes differ",
+                 report.hashes_differing == 0 ? console.good("✓") : console.bad("✗"), report.hashes_differing,
+                 report.hashes_compared);
   Json document = to_json(report.total);
   document["passed"] = report.passed();
   document["interrupted"] = interrupted();
@@ -290,31 +316,6 @@ int run_verify(const Console& console, const VerifyOptions& options) {
   console.document(document);
   if (!report.passed()) return exit_check_failed;
   return interrupted() ? exit_interrupted : exit_ok;
-}
-
-}  // namespace
-
-Command add_verify(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("verify", "Compare the bits of launches with the oracle's");
-  auto options = std::make_shared<VerifyOptions>();
-  options->op.add_to(*app);
-  app->add_option("--device", options->devices, "auto (default), cpu, cuda:<n>, or several: cuda:0,cpu")
-      ->delimiter(',')
-      ->type_name("DEVICE");
-  app->add_option("--tokens", options->tokens,
-                  "Token counts, for example 1,8,32 or 1..1024 (default); both sides of every boundary are added")
-      ->type_name("COUNTS");
-  CLI::Option* all = app->add_flag("--all-schedules", options->all_schedules,
-                                   "Every candidate schedule too, for every width of access");
-  app->add_option("--schedule", options->schedule, "This schedule alone, in its text form")->type_name("TEXT")->excludes(all);
-  app->add_option("--seed", options->seed, "Of positions and neighbours (default 1)")->type_name("NUMBER");
-  app->add_option("--hashes", options->hashes,
-                  "Compare with the output hashes of this file, which another device may have written; with no operator "
-                  "given: all of them, and nothing else")
-      ->type_name("FILE");
-  app->add_option("--write-hashes", options->write_hashes, "Add the output hashes of this device to a file")
-      ->type_name("FILE");
-  return {app, [options](const Console& console) { return run_verify(console, *options); }};
 }
 
 }  // namespace isofold::tools
