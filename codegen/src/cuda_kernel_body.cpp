@@ -49,7 +49,12 @@ void CudaKernelWriter::write_position(KernelPart part) {
   if (schedule_.rows_per_block > 1 && exchanged_ > 1)
     code_.line("const int row_in_block = threadIdx.x / THREADS_PER_ROW;");
   if (schedule_.split == Split::cluster) code_.line("{}();", helpers_.use("cluster_arrive"));
-  if (schedule_.dependent_launch) code_.line("{}();", helpers_.use("wait_for_previous_kernel"));
+  if (schedule_.dependent_launch) {
+    // The earlier the next kernel is let in, the more of its start is hidden; before the wait it would be too early:
+    // kernels after it may count on everything before this one being done. Measured: docs/benchmarks.md.
+    code_.line("{}();", helpers_.use("wait_for_previous_kernel"));
+    code_.line("{}();", helpers_.use("let_next_kernel_start"));
+  }
 }
 
 void CudaKernelWriter::write_row_pointers(const std::vector<int>& tensors) {
@@ -141,7 +146,6 @@ void CudaKernelWriter::write_reduction_pass(KernelPart) {
   code_.close();
   if (schedule_.staging == Staging::registers) {
     if (schedule_.early_weights) write_early_weights();
-    if (schedule_.dependent_launch) code_.line("{}();", helpers_.use("let_next_kernel_start"));
     code_.blank();
   }
   code_.comment("Leaf level: every leaf is a chain, first element first, that continues its lane's chain.");
@@ -155,8 +159,6 @@ void CudaKernelWriter::write_reduction_pass(KernelPart) {
   if (schedule_.staging == Staging::shared) write_staged(true);
   code_.close();
   close_batches();
-  if (schedule_.staging != Staging::registers && schedule_.dependent_launch)
-    code_.line("{}();", helpers_.use("let_next_kernel_start"));
 }
 
 void CudaKernelWriter::write_lane_tree() {

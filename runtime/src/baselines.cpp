@@ -42,7 +42,7 @@ constexpr std::size_t access_bytes = 16;
 std::size_t rotating_copies(RuntimeImpl& runtime, std::size_t half) {
   const double footprint = 1.5 * static_cast<double>(runtime.device().l2_bytes);
   return std::clamp<std::size_t>(static_cast<std::size_t>(footprint / static_cast<double>(2 * half)) + 1, 2,
-                                 4096);
+                                 8192);
 }
 
 Module baseline_module(RuntimeImpl& runtime) {
@@ -62,7 +62,7 @@ Measurement measure_copy_gpu(RuntimeImpl& runtime, std::size_t half, const Timin
   const double least = std::max(1.0, static_cast<double>(2 * half) / 4e6);
   const auto wanted = static_cast<std::size_t>(effort.replay_microseconds / least) + 1;
   const std::size_t launches =
-      std::max<std::size_t>(1, std::min<std::size_t>(wanted, 4096) / copies) * copies;
+      std::max<std::size_t>(1, std::min<std::size_t>(wanted, 8192) / copies) * copies;
 
   GraphTimer timer(context);
   timer.add(launches, [&](CUstream_st* stream) {

@@ -20,18 +20,19 @@ double seconds_since(Clock::time_point start) {
 /// Graphs that exist at a time.
 constexpr std::size_t subjects_at_once = 16;
 /// Launches of one graph.
-constexpr std::size_t most_launches = 4096;
+constexpr std::size_t most_launches = 8192;
 /// Replays before the first sample: graphs are uploaded, and the clocks have time to rise.
 constexpr double warm_up_seconds = 0.01;
 
-/// Launches that fill a replay: whole rotations over `calls`. The time of one is guessed from below, so that
-/// the replay becomes too long rather than too short.
-std::size_t launches_per_replay(std::size_t calls, double bytes, double bytes_per_microsecond,
-                                const TimingEffort& effort) {
+/// Launches that fill a replay of one of `subjects`. The time of one is guessed from below, so that the replay becomes
+/// too long rather than too short. Where that needs less than a rotation over `calls`, the subjects share one: each has
+/// its own part of the calls, and a round of all subjects goes through every call.
+std::size_t launches_per_replay(std::size_t calls, std::size_t subjects, double bytes,
+                                double bytes_per_microsecond, const TimingEffort& effort) {
   const double one = std::max(1.0, bytes / bytes_per_microsecond);
   const auto wanted = static_cast<std::size_t>(std::ceil(effort.replay_microseconds / one));
-  const std::size_t rotations = std::max<std::size_t>(1, std::min(wanted, most_launches) / calls);
-  return rotations * calls;
+  if (wanted < calls) return std::min(calls, std::max(wanted, (calls + subjects - 1) / subjects));
+  return std::max<std::size_t>(1, std::min(wanted, most_launches) / calls) * calls;
 }
 
 double fastest_memory(const DeviceTraits& device) {
@@ -117,16 +118,17 @@ std::vector<Measurement> KernelBench::measure(std::span<const std::shared_ptr<co
 std::vector<Measurement> KernelBench::measure_gpu(std::span<const std::shared_ptr<const Kernel>> kernels,
                                                   const TimingEffort& effort) {
   const double bytes = static_cast<double>(bytes_moved(spec_, calls_.tokens()));
-  const std::size_t launches =
-      launches_per_replay(calls_.calls(), bytes, fastest_memory(runtime_.device()), effort);
   std::vector<Measurement> out;
   for (std::size_t first = 0; first < kernels.size(); first += subjects_at_once) {
     const std::size_t count = std::min(subjects_at_once, kernels.size() - first);
+    const std::size_t launches =
+        launches_per_replay(calls_.calls(), count, bytes, fastest_memory(runtime_.device()), effort);
     GraphTimer timer(runtime_.context());
+    std::size_t call = 0;
     for (const std::shared_ptr<const Kernel>& kernel : kernels.subspan(first, count)) {
       calls_.reserve(*kernel);
       timer.add(launches, [&](CUstream_st* stream) {
-        for (std::size_t launch = 0; launch < launches; ++launch) calls_.launch(*kernel, stream, launch);
+        for (std::size_t launch = 0; launch < launches; ++launch) calls_.launch(*kernel, stream, call++);
       });
     }
     const std::vector<Measurement> measured = timer.measure(effort);
@@ -138,7 +140,7 @@ std::vector<Measurement> KernelBench::measure_gpu(std::span<const std::shared_pt
 std::vector<Measurement> KernelBench::measure_cpu(std::span<const std::shared_ptr<const Kernel>> kernels,
                                                   const TimingEffort& effort) {
   const double bytes = static_cast<double>(bytes_moved(spec_, calls_.tokens()));
-  const std::size_t launches = launches_per_replay(1, bytes, fastest_memory(runtime_.device()), effort);
+  const std::size_t launches = launches_per_replay(1, 1, bytes, fastest_memory(runtime_.device()), effort);
   std::vector<std::vector<double>> samples(kernels.size());
   std::vector<Measurement> out(kernels.size());
   std::size_t call = 0;

@@ -10,7 +10,7 @@
 namespace isofold {
 namespace {
 
-constexpr std::size_t most_calls = 4096;
+constexpr std::size_t most_calls = 8192;
 constexpr std::size_t alignment = 256;
 /// The CPU's traits do not say how large its last cache is; this is more than 1.5 times that of most.
 constexpr double cpu_cache_bytes = 64 << 20;

@@ -36,7 +36,7 @@ static_assert(BLOCK_THREADS == ROWS_PER_BLOCK * THREADS_PER_ROW);
 // Programmatic dependent launch: what earlier kernels of the stream wrote is visible after this.
 __device__ __forceinline__ void wait_for_previous_kernel() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 
-// Programmatic dependent launch: the next kernel of the stream may be scheduled while this one computes.
+// Programmatic dependent launch: the next kernel of the stream may take its place while this one runs.
 __device__ __forceinline__ void let_next_kernel_start() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
@@ -136,6 +136,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   const int row_warp = block * WARPS_PER_ROW + warp;
   cluster_arrive();
   wait_for_previous_kernel();
+  let_next_kernel_start();
   const long long row = blockIdx.x / BLOCKS_PER_ROW;
   const unsigned short* const x_row = x + row * x_stride;
   const unsigned short* const residual_row = residual + row * residual_stride;
@@ -158,7 +159,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const int element = first_element(row_warp, lane, 0);
     load_16_constant(weight_words, weight + element);
   }
-  let_next_kernel_start();
 
   // Leaf level: every leaf is a chain, first element first, that continues its lane's chain.
   {

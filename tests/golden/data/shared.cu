@@ -37,7 +37,7 @@ static_assert(BLOCK_THREADS == ROWS_PER_BLOCK * THREADS_PER_ROW);
 // Programmatic dependent launch: what earlier kernels of the stream wrote is visible after this.
 __device__ __forceinline__ void wait_for_previous_kernel() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 
-// Programmatic dependent launch: the next kernel of the stream may be scheduled while this one computes.
+// Programmatic dependent launch: the next kernel of the stream may take its place while this one runs.
 __device__ __forceinline__ void let_next_kernel_start() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
@@ -133,6 +133,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;
   const int warp = threadIdx.x / 32;
   wait_for_previous_kernel();
+  let_next_kernel_start();
   const long long row = blockIdx.x;
   const unsigned short* const x_row = x + row * x_stride;
   const unsigned short* const residual_row = residual + row * residual_stride;
@@ -181,7 +182,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
       }
     }
   }
-  let_next_kernel_start();
 
   // Lane trees of this warp's segments together: at each level a lane hands over half of them.
 #pragma unroll
