@@ -20,7 +20,7 @@ constexpr TimingEffort quick{
 
 TEST_CASE("tuning measures every token count, rejects nothing, and is used from then on") {
   const Runtime runtime = gpu();
-  Operator op = runtime.rms_norm({.n = 1024, .residual = true});
+  Operator op = runtime.rms_norm({.n = 1000, .residual = true});  // no table has this length
   op.prepare(std::vector<std::int64_t>{1});
   CHECK(op.choice(1).origin == "cost model");
   std::vector<std::string> stages;
@@ -59,7 +59,7 @@ TEST_CASE("tuning over folds knows the fastest of all") {
 
 TEST_CASE("a caller who stops gets what is known") {
   const Runtime runtime = gpu();
-  Operator op = runtime.rms_norm({.n = 1024});
+  Operator op = runtime.rms_norm({.n = 1000});
   const TuneResult result =
       tune(op, {.tokens = {1}, .seconds = 1, .max_candidates = 2, .progress = [](const TuneProgress& p) {
                   return p.stage != "measure";
