@@ -14,6 +14,9 @@ namespace {
 
 /// Segments of the default fold at most: 64 warps can share a row. Measured: docs/benchmarks.md, "The default fold".
 constexpr std::int64_t default_segment_limit = 64;
+/// Rows that would have this many segments are faster with half of them, one for each warp of 512 threads (measured, same
+/// place).
+constexpr std::int64_t segments_to_halve = 32;
 /// 128 bytes.
 constexpr std::int64_t leaves_per_cache_line = 8;
 
@@ -64,7 +67,8 @@ Fold default_fold(const Spec& spec) {
   const auto suits = [&](std::int64_t segments) {
     return busy_percent(segments) >= 70 && each(segments) % leaves_per_cache_line == 0;
   };
-  const std::int64_t most = std::min(power_of_two_at_least((count + 31) / 32), default_segment_limit);
+  std::int64_t most = std::min(power_of_two_at_least((count + 31) / 32), default_segment_limit);
+  if (most == segments_to_halve) most /= 2;
   std::int64_t best = most;
   for (std::int64_t segments = most; segments >= 8 && !suits(best); segments /= 2)
     if (suits(segments) || busy_percent(segments) > busy_percent(best)) best = segments;

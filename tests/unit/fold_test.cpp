@@ -33,10 +33,10 @@ TEST_CASE("the default fold is frozen by the numerics version") {
   CHECK(folded(1, DType::bf16) == "leaf=8 lanes=1 segments=1");
   CHECK(folded(128, DType::f16) == "leaf=8 lanes=16 segments=1");
   CHECK(folded(4096, DType::bf16) == "leaf=8 lanes=32 segments=16");
-  CHECK(folded(4096, DType::f32) == "leaf=4 lanes=32 segments=32");
+  CHECK(folded(4096, DType::f32) == "leaf=4 lanes=32 segments=16");
   CHECK(folded(5120, DType::bf16) == "leaf=8 lanes=32 segments=8");
   CHECK(folded(7168, DType::bf16) == "leaf=8 lanes=32 segments=16");
-  CHECK(folded(8192, DType::bf16) == "leaf=8 lanes=32 segments=32");
+  CHECK(folded(8192, DType::bf16) == "leaf=8 lanes=32 segments=16");
   CHECK(folded(16384, DType::bf16) == "leaf=8 lanes=32 segments=64");
   CHECK(folded(65536, DType::f32) == "leaf=4 lanes=32 segments=64");
 }
