@@ -28,7 +28,7 @@ step "Set up"
 tools/setup.sh
 
 step "Build"
-cmake --preset release -DISOFOLD_BUILD_TESTS=OFF -DISOFOLD_BUILD_EXAMPLES=OFF
+cmake --preset release -DISOFOLD_BUILD_TESTS=OFF
 cmake --build --preset release
 
 isofold=build/release/tools/isofold
