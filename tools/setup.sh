@@ -5,8 +5,8 @@
 #   tools/setup.sh            what the libraries and the command need
 #   tools/setup.sh --tests    and what the tests need
 #
-# LLVM (the CPU backend), rapidcheck (property tests) and Google Benchmark are optional: when they cannot be had, a line
-# says so and the build goes on without them.
+# LLVM (the CPU backend) and rapidcheck (property tests) are optional: when they cannot be had, a line says so and the
+# build goes on without them.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -52,7 +52,7 @@ find_missing() {
   local need_optional=(LLVM:llvm)
   if [ "$tests" = yes ]; then
     need_required+=(doctest:doctest-dev)
-    need_optional+=(rapidcheck:librapidcheck-dev benchmark:libbenchmark-dev)
+    need_optional+=(rapidcheck:librapidcheck-dev)
   fi
   local pair
   for pair in "${need_required[@]}"; do
