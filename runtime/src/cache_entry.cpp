@@ -73,7 +73,7 @@ std::variant<CacheEntry, std::string> decode(std::string_view bytes) {
   if (digest(content) != bytes.substr(content.size())) return "checksum differs";
   Reader reader{content.substr(magic.size())};
   const std::optional<std::uint32_t> schema = reader.number<std::uint32_t>();
-  if (schema != cache_schema) return "schema of another version";
+  if (schema != cache_schema) return "the schema is not that of its name";
   const std::optional<std::uint32_t> sections = reader.number<std::uint32_t>();
   CacheEntry entry;
   bool whole =

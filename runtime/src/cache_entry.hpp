@@ -9,8 +9,9 @@
 
 namespace isofold {
 
-/// What one file of the disk cache holds: for a GPU kernel its source, PTX and cubin, for a CPU kernel its
-/// LLVM IR and object. All members are bytes, not only text.
+/// What one file of the disk cache holds. The sections are "ptx", "cubin" and "usage" of a GPU kernel,
+/// "object" of a CPU kernel; its source or LLVM IR is the end of the key text. All members are bytes, not
+/// only text.
 struct CacheEntry {
   std::string key_text;  ///< everything that the content depends on; the file name is its digest
   std::string kind;      ///< "cuda", "cpu", ...
@@ -35,7 +36,8 @@ struct CacheEntry {
 //     content    string
 //   checksum     32 bytes  XXH3-128 of every byte before it, as lower-case hexadecimal digits
 //
-// Nothing follows the checksum. A file that differs in any way is damaged.
+// Nothing follows the checksum. A file that differs in any way is damaged: one of another schema never has
+// the name of an entry of this one (disk_cache.hpp).
 
 inline constexpr std::uint32_t cache_schema = 1;
 

@@ -25,8 +25,9 @@ class DriverHandle {
   DriverHandle(DriverHandle&& other) noexcept
       : context_(std::move(other.context_)), value_(std::exchange(other.value_, Value{})) {}
   DriverHandle& operator=(DriverHandle&& other) noexcept {
-    std::swap(context_, other.context_);
-    std::swap(value_, other.value_);
+    DriverHandle moved(std::move(other));
+    std::swap(context_, moved.context_);
+    std::swap(value_, moved.value_);
     return *this;
   }
   ~DriverHandle() {
@@ -68,7 +69,6 @@ class Event {
   explicit Event(ContextPointer context);
   cuda::CUevent get() const { return handle_.get(); }
   void record(cuda::CUstream stream) const;
-  void synchronize() const;
   /// Time from `start` to this event; both recorded and complete.
   double microseconds_since(const Event& start) const;
 
@@ -84,20 +84,12 @@ class DeviceBuffer {
   void* data() const { return reinterpret_cast<void*>(handle_.get()); }
   std::size_t bytes() const { return bytes_; }
 
-  /// Synchronous copies of `bytes` from or to `offset` of the buffer.
-  void upload(const void* source, std::size_t bytes, std::size_t offset = 0) const;
-  void download(void* destination, std::size_t bytes, std::size_t offset = 0) const;
-  /// Sets every byte, and waits.
-  void fill(unsigned char value) const;
-
   /// In stream order; host memory should be pinned.
   void upload_async(const void* source, std::size_t bytes, cuda::CUstream stream,
                     std::size_t offset = 0) const;
   void download_async(void* destination, std::size_t bytes, cuda::CUstream stream,
                       std::size_t offset = 0) const;
   void fill_async(unsigned char value, cuda::CUstream stream) const;
-  /// Copies `bytes` from the start of `source`.
-  void copy_async(const DeviceBuffer& source, std::size_t bytes, cuda::CUstream stream) const;
 
  private:
   cuda::CUdeviceptr at(std::size_t offset, std::size_t bytes) const;
@@ -123,16 +115,6 @@ struct LaunchShape {
   std::array<unsigned, 3> cluster = {1, 1, 1};  ///< blocks; all 1: no cluster
   unsigned shared_bytes = 0;                    ///< dynamic shared memory of a block
   bool dependent_launch = false;  ///< may start before the kernel before it in the stream has ended
-  bool cooperative = false;       ///< all blocks are resident together
-};
-
-struct FunctionAttributes {
-  int registers = 0;    ///< of a thread
-  int local_bytes = 0;  ///< local memory of a thread: spills and stack
-  int static_shared_bytes = 0;
-  int constant_bytes = 0;
-  int max_threads = 0;  ///< of a block
-  int binary_arch = 0;  ///< 90 for sm_90
 };
 
 /// One kernel of a Module, loaded, valid while the Module lives. Copyable.
@@ -140,11 +122,6 @@ class Function {
  public:
   /// Puts the kernel into the stream: no allocation, no wait. `arguments[i]` points at the i-th argument.
   void launch(cuda::CUstream stream, const LaunchShape& shape, void** arguments) const;
-  FunctionAttributes attributes() const;
-  /// Blocks of `threads` threads that are resident on one SM together.
-  int max_active_blocks(int threads, std::size_t shared_bytes) const;
-  /// Clusters of this shape that are resident on the device together.
-  int max_active_clusters(const LaunchShape& shape) const;
 
  private:
   friend class Module;

@@ -3,25 +3,22 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <charconv>
 #include <ctime>
 #include <filesystem>
 #include <isofold/codegen/digest.hpp>
-#include <random>
-#include <thread>
+#include <system_error>
 
 namespace isofold {
 namespace {
 
 constexpr std::int64_t touch_after_seconds = 3600;  // how stale the time of the last use may be
 constexpr std::int64_t stale_after_seconds = 3600;  // a temporary file this old has lost its writer
-constexpr off_t largest_file = off_t{1} << 30;
 
 std::string reason(int error) { return std::error_code(error, std::generic_category()).message(); }
 
@@ -42,35 +39,17 @@ std::string open_folder(int parent, const std::string& name, FileDescriptor& fol
   return "";
 }
 
-/// The whole file; on failure nothing, with errno set. What no store has made (a folder, a pipe, a huge file)
-/// reads as empty, which is no entry.
-std::optional<std::string> read_whole(int folder, const std::string& name, struct stat& status, bool touch) {
+/// The whole file; on failure nothing, with errno set. What no store has made (a folder, a pipe) reads as
+/// empty, which is no entry.
+std::optional<std::string> read_entry(int folder, const std::string& name, struct stat& status, bool touch) {
   const FileDescriptor file(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file || fstat(file.get(), &status) != 0) return std::nullopt;
-  if (!S_ISREG(status.st_mode) || status.st_size > largest_file) return "";
-  std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
-  std::size_t size = 0;
-  while (size < bytes.size()) {
-    const ssize_t count = read(file.get(), bytes.data() + size, bytes.size() - size);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return std::nullopt;
-    if (count == 0) break;
-    size += static_cast<std::size_t>(count);
-  }
-  bytes.resize(size);
+  if (!S_ISREG(status.st_mode)) return "";
+  std::optional<std::string> bytes = read_whole(file.get());
   // Only a courtesy to prune: on a read-only disk it fails, and nothing is lost.
-  if (touch && std::time(nullptr) - status.st_mtime > touch_after_seconds) futimens(file.get(), nullptr);
+  if (bytes && touch && std::time(nullptr) - status.st_mtime > touch_after_seconds)
+    futimens(file.get(), nullptr);
   return bytes;
-}
-
-bool write_whole(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = write(file, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
 }
 
 std::vector<std::string> names_in(int folder) {
@@ -89,26 +68,28 @@ std::vector<std::string> names_in(int folder) {
   return names;
 }
 
-bool is_digest(std::string_view name) {
-  return name.size() == 32 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+constexpr std::size_t digest_digits = 32;
+
+std::string file_name(const std::string& key_text) {
+  return fmt::format("{}.v{}", digest(key_text), cache_schema);
 }
 
-std::string temporary_name() {
-  static std::atomic<unsigned> counter{0};
-  static const std::uint64_t nonce = (std::uint64_t{std::random_device()()} << 32) | std::random_device()();
-  return fmt::format("{}-{}-{:016x}", getpid(), counter.fetch_add(1), nonce);
+/// The schema that a file name "<digest>.v<schema>" ends with; nothing for other names.
+std::optional<std::uint32_t> schema_of(std::string_view name) {
+  const std::string_view rest = name.substr(std::min(name.size(), digest_digits));
+  if (name.substr(0, digest_digits).find_first_not_of("0123456789abcdef") != std::string_view::npos ||
+      !rest.starts_with(".v"))
+    return std::nullopt;
+  std::uint32_t schema = 0;
+  const auto [end, error] = std::from_chars(rest.data() + 2, rest.data() + rest.size(), schema);
+  if (error != std::errc() || end != rest.data() + rest.size()) return std::nullopt;
+  return schema;
 }
+
+/// The cache as a whole does not let itself be written, in contrast to trouble with one file.
+bool forbids_writing(int error) { return error == EACCES || error == EPERM || error == EROFS; }
 
 }  // namespace
-
-FileDescriptor::~FileDescriptor() {
-  if (value_ >= 0) close(value_);
-}
-
-DiskCache::Lock::~Lock() {
-  // Closing is not enough: a child made by fork has a copy of the descriptor, and with it of the lock.
-  if (file_) flock(file_.get(), LOCK_UN);
-}
 
 DiskCache::DiskCache(std::optional<std::string> folder, Log& log) : log_(log) {
   if (!folder || folder->empty()) return;
@@ -118,47 +99,67 @@ DiskCache::DiskCache(std::optional<std::string> folder, Log& log) : log_(log) {
   std::filesystem::create_directories(std::filesystem::path(folder_).parent_path(), error);
   const bool made = mkdir(folder_.c_str(), 0700) == 0;
   if (!made && errno != EEXIST) {
-    warn(reason(errno));
+    warn_unusable(reason(errno));
     return;
   }
   FileDescriptor root;
   if (const std::string problem = open_folder(AT_FDCWD, folder_, root); !problem.empty()) {
-    warn(problem);
+    warn_unusable(problem);
     return;
   }
-  entries_ = open_subfolder(root, "entries");
-  if (!entries_) return;
-  // A cache that can only be read has neither of these; store and lock then say so.
-  locks_ = open_subfolder(root, "locks");
-  temporaries_ = open_subfolder(root, "tmp");
+  std::string problem;
+  entries_ = open_subfolder(root, "entries", problem);
+  if (!entries_) {
+    warn_unusable(problem);
+    return;
+  }
+  locks_ = open_subfolder(root, "locks", problem);
+  temporaries_ = open_subfolder(root, "tmp", problem);
+  if (!problem.empty()) warn_unwritable(problem);
   remove_stale_files();
 }
 
-FileDescriptor DiskCache::open_subfolder(const FileDescriptor& parent, const char* name) {
+FileDescriptor DiskCache::open_subfolder(const FileDescriptor& parent, const char* name,
+                                         std::string& problem) {
   FileDescriptor folder;
-  if (mkdirat(parent.get(), name, 0700) != 0 && errno != EEXIST) {
-    warn(fmt::format("{}: {}", name, reason(errno)));
-    return folder;
-  }
-  if (const std::string problem = open_folder(parent.get(), name, folder); !problem.empty())
-    warn(fmt::format("{}: {}", name, problem));
+  if (mkdirat(parent.get(), name, 0700) != 0 && errno != EEXIST)
+    problem = fmt::format("{}: {}", name, reason(errno));
+  else if (const std::string distrust = open_folder(parent.get(), name, folder); !distrust.empty())
+    problem = fmt::format("{}: {}", name, distrust);
   return folder;
 }
 
-void DiskCache::warn(const std::string& what) {
-  if (warned_.exchange(true)) return;
-  log_.warning(
+void DiskCache::warn_unusable(const std::string& what) {
+  log_.warn_once(
+      "unusable " + folder_,
       fmt::format("the disk cache {} cannot be used, kernels are kept in memory only: {}", folder_, what));
+}
+
+void DiskCache::warn_unwritable(const std::string& what) {
+  log_.warn_once("unwritable " + folder_,
+                 fmt::format("the disk cache {} cannot be written, new kernels are kept in memory only: {}",
+                             folder_, what));
+}
+
+void DiskCache::warn_change(const std::string& action, const std::string& name, int error) {
+  if (forbids_writing(error)) return warn_unwritable(fmt::format("{}: {}", name, reason(error)));
+  log_.warn_once(action + " " + folder_,
+                 fmt::format("the disk cache {}: {} cannot be {}: {} (further files go without a word)",
+                             folder_, name, action, reason(error)));
 }
 
 std::optional<CacheEntry> DiskCache::load(const std::string& key_text) {
   if (!usable()) return std::nullopt;
-  const std::string name = digest(key_text);
+  const std::string name = file_name(key_text);
   struct stat status {};
-  const std::optional<std::string> bytes = read_whole(entries_.get(), name, status, true);
+  const std::optional<std::string> bytes = read_entry(entries_.get(), name, status, true);
   if (!bytes) {
-    if (errno == ENOENT) return std::nullopt;
-    warn(fmt::format("entries/{} cannot be read: {}", name, reason(errno)));
+    if (const int error = errno; error != ENOENT)
+      log_.warn_once(
+          "unreadable " + folder_,
+          fmt::format("the disk cache {}: entries/{} cannot be read: {} (further files go without a "
+                      "word)",
+                      folder_, name, reason(error)));
     return std::nullopt;
   }
   auto decoded = decode(*bytes);
@@ -174,55 +175,24 @@ std::optional<CacheEntry> DiskCache::load(const std::string& key_text) {
 }
 
 bool DiskCache::store(const CacheEntry& entry) {
-  if (!usable()) return false;
-  if (!temporaries_) {
-    warn("it is read-only");
-    return false;
-  }
-  return write_and_rename(digest(entry.key_text), encode(entry));
-}
-
-bool DiskCache::write_and_rename(const std::string& name, std::string_view bytes) {
-  const std::string temporary = temporary_name();
-  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  const FileDescriptor file(openat(temporaries_.get(), temporary.c_str(), flags, 0600));
-  if (!file) {
-    warn(fmt::format("tmp/{} cannot be made: {}", temporary, reason(errno)));
-    return false;
-  }
-  const bool stored = write_whole(file.get(), bytes) && fsync(file.get()) == 0 &&
-                      renameat(temporaries_.get(), temporary.c_str(), entries_.get(), name.c_str()) == 0;
-  if (!stored) {
-    const int error = errno;
-    unlinkat(temporaries_.get(), temporary.c_str(), 0);
-    warn(fmt::format("entries/{} cannot be stored: {}", name, reason(error)));
-    return false;
-  }
-  if (fsync(entries_.get()) != 0) {
-    warn(fmt::format("entries: {}", reason(errno)));
-    return false;
-  }
-  return true;
+  if (!usable() || !temporaries_) return false;
+  const std::string name = file_name(entry.key_text);
+  if (replace_at(entries_.get(), name, encode(entry), 0600, temporaries_.get())) return true;
+  warn_change("stored", "entries/" + name, errno);
+  return false;
 }
 
 DiskCache::Lock DiskCache::lock(const std::string& key_text, std::chrono::milliseconds timeout) {
-  if (!usable() || !locks_) return Lock();
-  const std::string name = digest(key_text);
+  if (!usable() || !locks_) return {};
+  const std::string name = file_name(key_text);
   FileDescriptor file(openat(locks_.get(), name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) {
-    warn(fmt::format("locks/{}: {}", name, reason(errno)));
-    return Lock();
+    warn_change("opened", "locks/" + name, errno);
+    return {};
   }
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  for (std::chrono::milliseconds pause(1);; pause = std::min(2 * pause, std::chrono::milliseconds(20))) {
-    if (flock(file.get(), LOCK_EX | LOCK_NB) == 0) return Lock(std::move(file));
-    if (errno != EWOULDBLOCK && errno != EINTR) {
-      warn(fmt::format("locks/{}: {}", name, reason(errno)));
-      return Lock();
-    }
-    if (std::chrono::steady_clock::now() >= deadline) return Lock();
-    std::this_thread::sleep_for(pause);
-  }
+  Lock held(std::move(file), timeout);
+  if (!held.held() && errno != EWOULDBLOCK && errno != EINTR) warn_change("locked", "locks/" + name, errno);
+  return held;
 }
 
 CacheEntry DiskCache::load_or_build(const std::string& key_text, const std::function<CacheEntry()>& build,
@@ -239,32 +209,45 @@ std::vector<DiskCache::EntryInfo> DiskCache::list() {
   std::vector<EntryInfo> infos;
   if (!usable()) return infos;
   for (const std::string& name : names_in(entries_.get())) {
-    if (!is_digest(name)) continue;
-    struct stat status {};
-    const std::optional<std::string> bytes = read_whole(entries_.get(), name, status, false);
-    if (!bytes && errno == ENOENT) continue;  // removed by another process meanwhile
-    EntryInfo info{.digest = name,
+    const std::optional<std::uint32_t> schema = schema_of(name);
+    if (!schema) continue;
+    EntryInfo info{.name = name,
+                   .digest = name.substr(0, digest_digits),
                    .kind = {},
                    .metadata = {},
-                   .bytes = static_cast<std::uint64_t>(status.st_size),
-                   .used = status.st_mtime,
+                   .bytes = 0,
+                   .used = 0,
                    .problem = {}};
-    if (!bytes) {
-      info.problem = reason(errno);
-    } else {
-      auto decoded = decode(*bytes);
-      if (std::string* problem = std::get_if<std::string>(&decoded)) {
-        info.problem = std::move(*problem);
-      } else {
-        CacheEntry& entry = std::get<CacheEntry>(decoded);
-        info.kind = std::move(entry.kind);
-        info.metadata = std::move(entry.metadata);
-        if (digest(entry.key_text) != name) info.problem = "the name is not the digest of the key";
-      }
-    }
-    infos.push_back(std::move(info));
+    if (examine(info, *schema)) infos.push_back(std::move(info));
   }
   return infos;
+}
+
+bool DiskCache::examine(EntryInfo& info, std::uint32_t schema) {
+  struct stat status {};
+  if (fstatat(entries_.get(), info.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  std::optional<std::string> bytes;
+  int error = 0;
+  if (schema == cache_schema) {
+    bytes = read_entry(entries_.get(), info.name, status, false);
+    if (!bytes) error = errno;
+    if (error == ENOENT) return false;
+  }
+  info.bytes = static_cast<std::uint64_t>(status.st_size);
+  info.used = status.st_mtime;
+  if (schema != cache_schema) {
+    info.metadata = fmt::format("schema {}, of another version of the library", schema);
+  } else if (!bytes) {
+    info.problem = reason(error);
+  } else if (auto decoded = decode(*bytes); std::string* problem = std::get_if<std::string>(&decoded)) {
+    info.problem = std::move(*problem);
+  } else {
+    CacheEntry& entry = std::get<CacheEntry>(decoded);
+    info.kind = std::move(entry.kind);
+    info.metadata = std::move(entry.metadata);
+    if (digest(entry.key_text) != info.digest) info.problem = "the name is not the digest of the key";
+  }
+  return true;
 }
 
 std::vector<DiskCache::EntryInfo> DiskCache::verify() {
@@ -274,8 +257,8 @@ std::vector<DiskCache::EntryInfo> DiskCache::verify() {
 }
 
 void DiskCache::remove(const EntryInfo& entry, Removed& removed) {
-  if (unlinkat(entries_.get(), entry.digest.c_str(), 0) != 0) {
-    if (errno != ENOENT) warn(fmt::format("entries/{} cannot be removed: {}", entry.digest, reason(errno)));
+  if (unlinkat(entries_.get(), entry.name.c_str(), 0) != 0) {
+    if (errno != ENOENT) warn_change("removed", "entries/" + entry.name, errno);
     return;
   }
   ++removed.entries;

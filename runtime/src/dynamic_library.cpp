@@ -44,8 +44,9 @@ DynamicLibrary::DynamicLibrary(DynamicLibrary&& other) noexcept
     : handle_(std::exchange(other.handle_, nullptr)), path_(std::move(other.path_)) {}
 
 DynamicLibrary& DynamicLibrary::operator=(DynamicLibrary&& other) noexcept {
-  std::swap(handle_, other.handle_);
-  std::swap(path_, other.path_);
+  DynamicLibrary moved(std::move(other));
+  std::swap(handle_, moved.handle_);
+  std::swap(path_, moved.path_);
   return *this;
 }
 

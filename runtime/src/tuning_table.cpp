@@ -8,12 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <tuple>
 
-#include "text_file.hpp"
+#include "files.hpp"
 
 namespace isofold {
 namespace {
@@ -92,7 +90,9 @@ std::string to_json_line(const TableRecord& record) {
                   {"device", record.device},
                   {"environment", record.environment},
                   {"ranges", std::move(ranges)}};
-  return line.dump();
+  // Bytes that are no UTF-8 can only be in the remark of what surrounded the measurement or in a device's
+  // name.
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 TableRecord parse_table_record(std::string_view line) {
@@ -158,8 +158,8 @@ void TuningTable::read(const std::string& path) {
     return;
   }
   std::vector<std::string> files;
-  for (const auto& item : fs::directory_iterator(path, error))
-    if (item.path().extension() == ".jsonl") files.push_back(item.path().string());
+  for (fs::directory_iterator item(path, error), end; !error && item != end; item.increment(error))
+    if (item->path().extension() == ".jsonl") files.push_back(item->path().string());
   if (error) throw UsageError(fmt::format("tuning tables: cannot list {}: {}", path, error.message()));
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) read_text(file, read_file(file, "tuning table"));
@@ -192,9 +192,13 @@ void TuningTable::write(const std::string& path) const {
 }
 
 void add_to_table_file(const std::string& path, const TableRecord& record) {
-  const FileLock lock(path + ".lock", "tuning table");
+  // Whoever comes through a link takes the same lock as whoever does not.
+  const FileLock lock(resolve_links(path, "tuning table") + ".lock", "tuning table");
   TuningTable table;
-  if (std::error_code error; fs::exists(path, error)) table.read(path);
+  std::error_code error;
+  const bool exists = fs::exists(path, error);
+  if (error) throw UsageError(fmt::format("tuning table: cannot read {}: {}", path, error.message()));
+  if (exists) table.read(path);
   if (!table.warnings().empty())
     throw UsageError(fmt::format("{} is not rewritten, it holds lines that are no records: {}", path,
                                  table.warnings().front()));

@@ -71,7 +71,7 @@ inline void write_file(const std::string& path, const std::string& bytes) {
 }
 
 inline std::string entry_path(const std::string& folder, const std::string& key) {
-  return folder + "/entries/" + digest(key);
+  return folder + "/entries/" + digest(key) + ".v" + std::to_string(cache_schema);
 }
 
 /// Runs `body` in a child process that ends with its result; an exception ends it with 99.
@@ -99,6 +99,14 @@ inline int wait_for(pid_t child) {
 template <class Body>
 int in_child(Body body) {
   return wait_for(start_child(body));
+}
+
+/// Gives `path` to an ordinary user and becomes that user, when this is root, whom no permission stops.
+inline bool become_ordinary(const std::string& path) {
+  if (geteuid() != 0) return true;
+  for (const auto& item : std::filesystem::recursive_directory_iterator(path))
+    if (lchown(item.path().c_str(), 65534, 65534) != 0) return false;
+  return chown(path.c_str(), 65534, 65534) == 0 && setgid(65534) == 0 && setuid(65534) == 0;
 }
 
 }  // namespace isofold::testing

@@ -144,7 +144,7 @@ TEST_CASE("list, verify, prune and clear") {
     const bool damaged = info.digest == digest("damaged");
     CHECK(info.problem == (damaged ? "not a cache entry" : ""));
     CHECK(info.kind == (damaged ? "" : "cuda"));
-    CHECK(info.bytes == fs::file_size(folder / "cache/entries/" + info.digest));
+    CHECK(info.bytes == fs::file_size(folder / "cache/entries/" + info.name));
   }
   CHECK(cache.verify().size() == 1);
 
@@ -164,10 +164,53 @@ TEST_CASE("list, verify, prune and clear") {
   REQUIRE(utime((folder / "cache/tmp/stale").c_str(), &long_ago) == 0);
   CHECK(cache.clear().entries == 2);
   CHECK(cache.list().empty());
-  CHECK(fs::exists(folder / "cache/locks/" + digest("day 0")));
+  CHECK(fs::exists(folder / "cache/locks/" + digest("day 0") + ".v1"));
   CHECK(fs::exists(folder / "cache/tmp/fresh"));
   CHECK_FALSE(fs::exists(folder / "cache/tmp/stale"));
   CHECK(kept.all() == "");
+}
+
+TEST_CASE("entries of another schema are neither read nor damaged, and go by age, by size and with clear") {
+  const TemporaryFolder folder;
+  KeptLog kept;
+  DiskCache cache(folder / "cache", kept.log);
+  REQUIRE(cache.store(entry_of("key")));
+  const std::string foreign = folder / "cache/entries/" + digest("key") + ".v7";
+  const auto make_foreign = [&] { write_file(foreign, "what schema 7 holds"); };
+  make_foreign();
+  write_file(folder / "cache/entries/" + digest("key"), "of a library that is older than schemas in names");
+  CHECK(cache.load("key") == entry_of("key"));
+  const auto infos = cache.list();
+  REQUIRE(infos.size() == 2);
+  CHECK(infos[0].name == digest("key") + ".v1");
+  CHECK(infos[1].name == digest("key") + ".v7");
+  CHECK(infos[1].digest == digest("key"));
+  CHECK(infos[1].metadata == "schema 7, of another version of the library");
+  CHECK(infos[1].bytes == 19);
+  CHECK(infos[1].problem == "");
+  CHECK(cache.verify().empty());
+  CHECK(cache.prune({}).entries == 0);
+  const utimbuf long_ago{std::time(nullptr) - 86400, std::time(nullptr) - 86400};
+  REQUIRE(utime(foreign.c_str(), &long_ago) == 0);
+  CHECK(cache.prune({.max_bytes = {}, .unused_for = 1h}).bytes == 19);
+  CHECK_FALSE(fs::exists(foreign));
+  make_foreign();
+  CHECK(cache.clear().entries == 2);
+  CHECK_FALSE(fs::exists(foreign));
+  CHECK(kept.all() == "");
+}
+
+TEST_CASE("a file whose content says another schema than its name is damaged") {
+  const TemporaryFolder folder;
+  KeptLog kept;
+  DiskCache cache(folder / "cache", kept.log);
+  std::string bytes = encode(entry_of("key"));
+  bytes[8] = 7;
+  bytes.resize(bytes.size() - 32);
+  write_file(entry_path(folder / "cache", "key"), bytes + digest(bytes));
+  CHECK_FALSE(cache.load("key"));
+  REQUIRE(cache.verify().size() == 1);
+  CHECK(cache.verify()[0].problem == "the schema is not that of its name");
 }
 
 TEST_CASE("load_or_build builds once, and again after a failure") {
@@ -250,21 +293,10 @@ TEST_CASE("a folder that cannot be trusted or made is refused with one warning")
   CHECK_FALSE(cache.store(entry_of("key")));
   CHECK_FALSE(cache.load("key"));
   REQUIRE(kept.lines.size() == 1);
+  CHECK(kept.lines[0].find("cannot be used, kernels are kept in memory only: ") != std::string::npos);
   CHECK(kept.lines[0].find(expected) != std::string::npos);
   CHECK(kept.lines[0].find(path) != std::string::npos);
 }
-
-namespace {
-
-/// Gives `path` to an ordinary user and becomes that user, when this is root, whom no permission stops.
-bool become_ordinary(const std::string& path) {
-  if (geteuid() != 0) return true;
-  for (const auto& item : fs::recursive_directory_iterator(path))
-    if (lchown(item.path().c_str(), 65534, 65534) != 0) return false;
-  return chown(path.c_str(), 65534, 65534) == 0 && setgid(65534) == 0 && setuid(65534) == 0;
-}
-
-}  // namespace
 
 TEST_CASE("a read-only cache is read; a store into it is refused with one warning") {
   const TemporaryFolder folder;
@@ -283,10 +315,47 @@ TEST_CASE("a read-only cache is read; a store into it is refused with one warnin
     int builds = 0;
     if (cache.load_or_build("new", [&] { return ++builds, entry_of("new"); }) != entry_of("new")) return 7;
     if (builds != 1 || kept.lines.size() != 1) return 8;
+    if (kept.all().find("cannot be written, new kernels are kept in memory only: ") == std::string::npos)
+      return 10;
     return cache.clear().entries == 0 && cache.list().size() == 1 ? 0 : 9;
   });
   chmod(path.c_str(), 0700);
   CHECK(code == 0);
+}
+
+TEST_CASE("a read-only cache without the folders that only writers need is read, with one warning") {
+  const TemporaryFolder folder;
+  REQUIRE(chmod(folder.path().c_str(), 0755) == 0);
+  const std::string path = folder / "cache";
+  const int code = in_child([&] {
+    KeptLog kept;
+    if (!DiskCache(path, kept.log).store(entry_of("old"))) return 1;
+    fs::remove_all(path + "/locks");
+    fs::remove_all(path + "/tmp");
+    if (!become_ordinary(path)) return 2;
+    for (const char* part : {"/entries", ""})
+      if (chmod((path + part).c_str(), 0500) != 0) return 3;
+    DiskCache cache(path, kept.log);
+    if (!cache.usable() || cache.load("old") != entry_of("old")) return 4;
+    if (cache.store(entry_of("new")) || cache.lock("new", 1h).held()) return 5;
+    if (kept.lines.size() != 1) return 6;
+    return kept.all().find("cannot be written, new kernels") != std::string::npos ? 0 : 7;
+  });
+  chmod(path.c_str(), 0700);
+  CHECK(code == 0);
+}
+
+TEST_CASE("one entry that cannot be stored leaves the cache as it is") {
+  const TemporaryFolder folder;
+  KeptLog kept;
+  DiskCache cache(folder / "cache", kept.log);
+  fs::create_directory(entry_path(folder / "cache", "key"));
+  CHECK_FALSE(cache.store(entry_of("key")));
+  REQUIRE(kept.lines.size() == 1);
+  CHECK(kept.lines[0].find("entries/" + digest("key") + ".v1 cannot be stored: ") != std::string::npos);
+  CHECK(kept.lines[0].find("in memory only") == std::string::npos);
+  CHECK(cache.store(entry_of("another key")));
+  CHECK(fs::is_empty(folder / "cache/tmp"));
 }
 
 TEST_CASE("an unwritable parent means memory only") {

@@ -12,7 +12,10 @@
 #include <thread>
 #include <vector>
 
+#include "support/error_text.hpp"
+
 using namespace isofold;
+using isofold::testing::contains;
 
 namespace {
 
@@ -57,16 +60,7 @@ std::string replaced(std::string line, const std::string& from, const std::strin
 }
 
 std::string error_of(const std::string& line) {
-  try {
-    parse_table_record(line);
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return {};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
+  return testing::usage_error([&] { parse_table_record(line); });
 }
 
 }  // namespace
@@ -208,6 +202,34 @@ TEST_CASE("a file that cannot be read or written is an error, and nothing is los
   std::string content;
   std::getline(file, content);
   CHECK(content == "precious notes");
+}
+
+TEST_CASE("a table that breaks off while it is read is an error, not a shorter table") {
+  TuningTable table;
+  CHECK_THROWS_AS(table.read("/proc/self/mem"), UsageError);
+  CHECK(table.records().empty());
+}
+
+TEST_CASE("a table behind a link is added to where it is, and keeps its mode") {
+  const Folder folder;
+  fs::create_directory(folder.path / "real");
+  add_to_table_file(folder.file("real/t.jsonl"), record(4096));
+  fs::permissions(folder.file("real/t.jsonl"), fs::perms(0600));
+  fs::create_symlink("real/t.jsonl", folder.file("t.jsonl"));
+  add_to_table_file(folder.file("t.jsonl"), record(8192));
+  CHECK(fs::is_symlink(folder.file("t.jsonl")));
+  CHECK(fs::status(folder.file("real/t.jsonl")).permissions() == fs::perms(0600));
+  TuningTable table;
+  table.read(folder.file("real/t.jsonl"));
+  CHECK(table.records().size() == 2);
+}
+
+TEST_CASE("text that is not UTF-8 makes a record that can be read") {
+  TableRecord r = record();
+  r.environment = "driver \xff of \xc3";
+  const TableRecord back = parse_table_record(to_json_line(r));
+  CHECK(back.environment == "driver \uFFFD of \uFFFD");
+  CHECK(back.ranges == r.ranges);
 }
 
 TEST_CASE("many writers of one table file lose no record") {

@@ -5,8 +5,8 @@
 
 #include "chart_document.hpp"
 #include "commands.hpp"
+#include "files.hpp"
 #include "measure.hpp"
-#include "text_file.hpp"
 
 namespace isofold::tools {
 namespace {

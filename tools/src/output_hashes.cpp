@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "console.hpp"
+#include "files.hpp"
 #include "row_pool.hpp"
 #include "runtime_impl.hpp"
-#include "text_file.hpp"
 #include "work_buffer.hpp"
 
 namespace isofold::tools {

@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "commands.hpp"
+&
+#include "files.hpp"
 #include "numbers.hpp"
 #include "runtime_impl.hpp"
 #include "target.hpp"
-#include "text_file.hpp"
 
 namespace isofold::tools {
 namespace {
