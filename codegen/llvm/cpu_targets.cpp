@@ -1,4 +1,5 @@
 #include <isofold/codegen/cpu_backend.hpp>
+#include <isofold/codegen/usable_cpus.hpp>
 
 #include <fmt/format.h>
 #include <llvm/MC/TargetRegistry.h>
@@ -7,11 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
-#include <thread>
-
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 #include "llvm_versions.hpp"
 #include "target_machine.hpp"
@@ -55,14 +51,6 @@ bool host_has(llvm::StringRef features) {
                      [](llvm::StringRef name) { return host.lookup(name.drop_front()); });
 }
 
-int affinity_threads() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
-
 }  // namespace
 
 std::string llvm_version() { return LLVM_VERSION_STRING; }
@@ -74,7 +62,7 @@ DeviceTraits host_cpu_traits() {
     if (target.name != "aarch64" && !host_has(target.features)) continue;
     DeviceTraits traits = traits_of(target);
     traits.triple = host.str();
-    traits.threads = affinity_threads();
+    traits.threads = usable_cpus();
     return traits;
   }
   throw UsageError(fmt::format(

@@ -14,6 +14,8 @@
 #include <immintrin.h>
 #endif
 
+#include "blocked_signals.hpp"
+
 namespace isofold {
 namespace {
 
@@ -49,7 +51,9 @@ FloatEnvironment::~FloatEnvironment() { std::fesetenv(&saved_); }
 
 CpuPool::CpuPool(int threads) : process_generation_(watch_forks()), gate_(closed) {
   if (threads < 1) throw UsageError(fmt::format("{} threads were asked for, at least 1 is needed", threads));
+  workers_.reserve(static_cast<std::size_t>(threads - 1));
   try {
+    const BlockedSignals blocked;
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
   } catch (const std::system_error& error) {
     const std::size_t started = workers_.size() + 1;

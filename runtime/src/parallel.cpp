@@ -1,26 +1,18 @@
 #include "parallel.hpp"
 
-#include <sched.h>
+#include <isofold/codegen/usable_cpus.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "blocked_signals.hpp"
+
 namespace isofold {
-namespace {
-
-std::size_t usable_cpus() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
-  return std::max(1u, std::thread::hardware_concurrency());
-}
-
-}  // namespace
-
 void for_each_parallel(std::size_t count, const std::function<void(std::size_t)>& work) {
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;
@@ -37,7 +29,14 @@ void for_each_parallel(std::size_t count, const std::function<void(std::size_t)>
     }
   };
   std::vector<std::jthread> helpers;
-  for (std::size_t i = 1; i < std::min(count, usable_cpus()); ++i) helpers.emplace_back(drain);
+  const std::size_t threads = std::min(count, static_cast<std::size_t>(usable_cpus()));
+  helpers.reserve(threads);
+  try {
+    const BlockedSignals blocked;
+    while (helpers.size() + 1 < threads) helpers.emplace_back(drain);
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those there are do all of it.
+  }
   drain();
   helpers.clear();
   if (failure) std::rethrow_exception(failure);

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -12,9 +13,13 @@
 #include <immintrin.h>
 #endif
 #if defined(__unix__)
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #endif
+
+#include "parallel.hpp"
 
 using namespace isofold;
 
@@ -104,6 +109,80 @@ TEST_CASE("bodies run with rounding to nearest and subnormals, the caller's sett
   _mm_setcsr(before);
   CHECK(wrong == 0);
   CHECK(after == flush_and_truncate);
+}
+#endif
+
+#if defined(__unix__)
+namespace {
+
+bool blocks(int signal) {
+  sigset_t mask;
+  pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  return sigismember(&mask, signal) == 1;
+}
+
+/// True when the thread takes what it should: the application's thread all signals, a helper its own faults.
+bool takes_the_right_signals(std::thread::id application) {
+  const bool helper = std::this_thread::get_id() != application;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGALRM, SIGCHLD})
+    if (blocks(signal) != helper) return false;
+  return !blocks(SIGSEGV) && !blocks(SIGFPE);
+}
+
+}  // namespace
+
+TEST_CASE("the application's signals never interrupt a helper, and its own mask stays") {
+  const std::thread::id self = std::this_thread::get_id();
+  std::atomic<int> wrong = 0;
+  CpuPool pool(3);
+  CHECK(takes_the_right_signals(self));
+  std::atomic<int> arrived = 0;
+  pool.parallel_for(3, 1, [&](std::int64_t, std::int64_t) {
+    wrong += !takes_the_right_signals(self);
+    ++arrived;
+    while (arrived < 3) std::this_thread::yield();
+  });
+  CHECK(arrived == 3);
+  for_each_parallel(100, [&](std::size_t) {
+    wrong += !takes_the_right_signals(self);
+    std::this_thread::yield();
+  });
+  CHECK(wrong == 0);
+  CHECK(takes_the_right_signals(self));
+}
+#endif
+
+TEST_CASE("for_each_parallel calls every item once, and throws the first exception again") {
+  for (std::size_t count : {0, 1, 2, 1000}) {
+    std::vector<std::atomic<int>> seen(count);
+    for_each_parallel(count, [&](std::size_t item) { ++seen[item]; });
+    CHECK(once_each(seen));
+  }
+  CHECK_THROWS_WITH_AS(for_each_parallel(100, [](std::size_t) { throw UsageError("no"); }), "no", UsageError);
+}
+
+#if defined(__linux__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("where the system gives no more threads, the work is done by those there are, and a pool says so") {
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit none{0, 0};
+    // The limit does not hold for root.
+    if (setrlimit(RLIMIT_NPROC, &none) != 0 || (geteuid() == 0 && setuid(65534) != 0)) _exit(2);
+    std::vector<std::atomic<int>> seen(50);
+    for_each_parallel(seen.size(), [&](std::size_t item) { ++seen[item]; });
+    if (!once_each(seen)) _exit(3);
+    try {
+      CpuPool pool(3);
+      _exit(4);
+    } catch (const UsageError& error) {
+      _exit(std::string(error.what()).starts_with("3 threads were asked for, the system gives only 1: ") ? 0
+                                                                                                         : 5);
+    }
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 #endif
 

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace isofold {
+
+/// CPUs that this process may run on (its affinity), at least 1.
+int usable_cpus();
+
+}  // namespace isofold
