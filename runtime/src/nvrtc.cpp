@@ -27,8 +27,8 @@ constexpr const char* standard_options[] = {
 std::vector<std::string> folders(const std::string& parent, const std::string& prefix) {
   std::vector<std::string> found;
   std::error_code error;
-  for (const auto& item : fs::directory_iterator(parent, error))
-    if (item.path().filename().string().starts_with(prefix)) found.push_back(item.path().string());
+  for (fs::directory_iterator item(parent, error), end; !error && item != end; item.increment(error))
+    if (item->path().filename().string().starts_with(prefix)) found.push_back(item->path().string());
   std::sort(found.begin(), found.end(), std::greater<>());
   return found;
 }
@@ -81,11 +81,21 @@ void split_log(std::string_view text, CompileResult& result) {
 }  // namespace
 
 std::shared_ptr<const Nvrtc> Nvrtc::open(const NvrtcSearch& search) {
-  const std::string what = fmt::format(
-      "NVRTC of CUDA {} to {} (install a CUDA toolkit or NVIDIA's NVRTC package, or name the library in "
-      "ISOFOLD_NVRTC)",
-      oldest_known_major, std::min(search.newest_major, newest_known_major));
-  return std::shared_ptr<const Nvrtc>(new Nvrtc(DynamicLibrary::first_of(candidates(search), what)));
+  std::string tried;
+  for (const std::string& candidate : candidates(search)) {
+    try {
+      const std::shared_ptr<const Nvrtc> nvrtc(new Nvrtc(DynamicLibrary(candidate)));
+      if (search.device_arch != 0) nvrtc->target_for(search.device_arch);
+      return nvrtc;
+    } catch (const UsageError& error) {
+      tried += fmt::format("\n  {}", error.what());
+    }
+  }
+  throw UsageError(fmt::format(
+      "cannot open NVRTC of CUDA {} to {}{} (install a CUDA toolkit or NVIDIA's NVRTC package, or "
+      "name the library in ISOFOLD_NVRTC); tried:{}",
+      oldest_known_major, std::min(search.newest_major, newest_known_major),
+      search.device_arch != 0 ? fmt::format(" that compiles for sm_{}", search.device_arch) : "", tried));
 }
 
 Nvrtc::Nvrtc(DynamicLibrary library) : library_(std::move(library)) {

@@ -17,6 +17,7 @@ struct NvrtcSearch {
   std::vector<std::string>
       python_roots{};     ///< prefixes whose lib/python3*/site-packages may hold NVIDIA's wheels
   int newest_major = 13;  ///< of the driver: an older driver does not load a newer cubin
+  int device_arch = 0;    ///< of the device to compile for (see `target_for`); 0: any
 };
 
 struct CompileResult {
@@ -31,7 +32,8 @@ struct CompileResult {
 /// side.
 class Nvrtc {
  public:
-  /// UsageError that lists what was tried.
+  /// The first library of the search that opens, is of a version that is known, has every function, and can
+  /// compile for the device asked for. UsageError that lists what was tried and why it was not taken.
   static std::shared_ptr<const Nvrtc> open(const NvrtcSearch& search = {});
 
   /// "13.0"

@@ -25,7 +25,13 @@ namespace fs = std::filesystem;
 
 std::optional<std::string> cache_folder(const Settings& settings, const RuntimeOptions& options) {
   if (options.cache_folder == "off") return std::nullopt;
-  if (!options.cache_folder.empty()) return fs::absolute(options.cache_folder).string();
+  if (!options.cache_folder.empty()) {
+    std::error_code error;
+    const fs::path whole = fs::absolute(options.cache_folder, error);
+    if (!error) return whole.string();
+    throw UsageError(fmt::format("cache_folder \"{}\" is relative to a working directory that is unknown: {}",
+                                 options.cache_folder, error.message()));
+  }
   if (!settings.cache.value) return std::nullopt;
   return settings.cache_dir.value;
 }
@@ -157,7 +163,8 @@ KernelTarget RuntimeImpl::open_gpu(int ordinal) {
   target.nvrtc = Nvrtc::open({.path = settings_.nvrtc.value,
                               .cuda_roots = settings_.cuda_roots,
                               .python_roots = settings_.python_roots,
-                              .newest_major = driver->version() / 1000});
+                              .newest_major = driver->version() / 1000,
+                              .device_arch = info.arch});
   target.nvrtc->target_for(info.arch);
   target.context = std::make_shared<const Context>(driver, ordinal);
   device_ = traits_of(info);

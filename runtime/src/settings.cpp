@@ -25,7 +25,13 @@ std::optional<std::size_t> parse_number(std::string_view text, std::size_t large
   return number;
 }
 
-std::string absolute(const std::string& path) { return fs::absolute(path).lexically_normal().string(); }
+std::string absolute(const char* variable, const std::string& path) {
+  std::error_code error;
+  const fs::path whole = fs::absolute(path, error);
+  if (error)
+    refuse(variable, path, "an absolute path, as the working directory is unknown: " + error.message());
+  return whole.lexically_normal().string();
+}
 
 std::string parse_device(const char* variable, const std::string& value) {
   if (value == "auto" || value == "cpu") return value;
@@ -58,20 +64,20 @@ std::string parse_library(const char* variable, const std::string& value) {
   std::error_code error;
   if (!fs::is_regular_file(value, error))
     refuse(variable, value, "a library file that exists, or a bare name");
-  return absolute(value);
+  return absolute(variable, value);
 }
 
 std::string parse_existing_folder(const char* variable, const std::string& value) {
   std::error_code error;
   if (!fs::is_directory(value, error)) refuse(variable, value, "a folder that exists");
-  return absolute(value);
+  return absolute(variable, value);
 }
 
 std::string parse_new_folder(const char* variable, const std::string& value) {
   std::error_code error;
   if (fs::exists(value, error) && !fs::is_directory(value, error))
     refuse(variable, value, "a folder (it is made when it is missing)");
-  return absolute(value);
+  return absolute(variable, value);
 }
 
 std::vector<std::string> parse_tables(const char* variable, const std::string& value) {
@@ -82,7 +88,7 @@ std::vector<std::string> parse_tables(const char* variable, const std::string& v
     std::error_code error;
     if (path.empty() || !fs::exists(path, error))
       refuse(variable, value, "files or folders that exist, separated by ':' (\"" + path + "\" is not one)");
-    paths.push_back(absolute(path));
+    paths.push_back(absolute(variable, path));
     start = end + 1;
   }
   return paths;

@@ -5,6 +5,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -17,6 +19,7 @@
 using isofold::CompileResult;
 using isofold::InternalError;
 using isofold::Nvrtc;
+using isofold::NvrtcSearch;
 using isofold::ResourceUsage;
 using isofold::UsageError;
 
@@ -169,6 +172,40 @@ TEST_CASE("a path that is no NVRTC") {
   CHECK_THROWS_WITH_AS(Nvrtc::open({.path = "/no/such/libnvrtc.so"}),
                        doctest::Contains("/no/such/libnvrtc.so"), UsageError);
   CHECK_THROWS_WITH_AS(Nvrtc::open({.path = "libdl.so.2"}), doctest::Contains("nvrtcVersion"), UsageError);
+}
+
+TEST_CASE("an NVRTC that cannot compile for the device is not taken, and the message says which and why") {
+  CHECK(Nvrtc::open({.path = nvrtc().library_path(), .device_arch = 90})->target_for(90) == 90);
+  for (const bool exact : {true, false}) {
+    NvrtcSearch search{.device_arch = 990};
+    if (exact) search.path = nvrtc().library_path();
+    CHECK_THROWS_WITH_AS(Nvrtc::open(search), doctest::Contains("that compiles for sm_990"), UsageError);
+    if (exact)
+      CHECK_THROWS_WITH_AS(Nvrtc::open(search), doctest::Contains("cannot compile for sm_990; it knows sm_"),
+                           UsageError);
+  }
+}
+
+TEST_CASE("a library of the search that is no NVRTC is passed over") {
+  namespace fs = std::filesystem;
+  std::string root = (fs::temp_directory_path() / "isofold-nvrtc-XXXXXX").string();
+  REQUIRE(mkdtemp(root.data()) != nullptr);
+  // Two toolkits: what the first has under NVRTC's name is no library.
+  for (const char* name : {"broken", "whole"}) fs::create_directories(fs::path(root) / name / "lib64");
+  for (const char* soname : {"libnvrtc.so.13", "libnvrtc.so.12"}) {
+    std::ofstream(fs::path(root) / "broken/lib64" / soname) << "not a library";
+    fs::create_symlink(nvrtc().library_path(), fs::path(root) / "whole/lib64" / soname);
+  }
+  const auto found = Nvrtc::open({.cuda_roots = {root + "/broken", root + "/whole"}});
+  CHECK(found->target_for(90) == 90);
+  std::string message;
+  try {
+    Nvrtc::open({.cuda_roots = {root + "/broken"}, .device_arch = 990});
+  } catch (const UsageError& error) {
+    message = error.what();
+  }
+  fs::remove_all(root);
+  CHECK(message.find("broken/lib64/libnvrtc.so.12: ") != std::string::npos);
 }
 
 TEST_CASE("a cubin that is cut or changed anywhere is read without harm or refused") {

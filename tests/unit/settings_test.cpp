@@ -2,9 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <isofold/error.hpp>
 #include <map>
+
+#include "support/error_text.hpp"
 
 using isofold::LogLevel;
 using isofold::Settings;
@@ -22,12 +25,7 @@ Settings read(const std::map<std::string, std::string>& variables) {
 }
 
 std::string error_of(const std::string& name, const std::string& value) {
-  try {
-    read({{name, value}});
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "";
+  return isofold::testing::usage_error([&] { read({{name, value}}); });
 }
 
 }  // namespace
@@ -118,6 +116,21 @@ TEST_CASE("a bad value is refused with its name, itself and what is allowed") {
     const std::string message = error_of(name, value);
     CHECK(message.starts_with(name + " is \"" + value + "\"; allowed: "));
   }
+}
+
+TEST_CASE("a relative path in a working directory that is gone") {
+  namespace fs = std::filesystem;
+  const fs::path before = fs::current_path();
+  std::string folder = (fs::temp_directory_path() / "isofold-settings-XXXXXX").string();
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  fs::current_path(folder);
+  fs::remove(folder);
+  const std::string relative = error_of("ISOFOLD_CACHE_DIR", "cache");
+  const std::string absolute = error_of("ISOFOLD_CACHE_DIR", "/cache");
+  fs::current_path(before);
+  CHECK(relative.starts_with(
+      "ISOFOLD_CACHE_DIR is \"cache\"; allowed: an absolute path, as the working directory is unknown: "));
+  CHECK(absolute == "");
 }
 
 TEST_CASE("the process environment is what from_environment reads") {

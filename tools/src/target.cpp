@@ -58,7 +58,8 @@ struct Target::Compiler {
     if (traits.kind == DeviceTraits::Kind::cuda)
       target.nvrtc = Nvrtc::open({.path = settings.nvrtc.value,
                                   .cuda_roots = settings.cuda_roots,
-                                  .python_roots = settings.python_roots});
+                                  .python_roots = settings.python_roots,
+                                  .device_arch = traits.arch});
     store.emplace(std::move(target), disk, log, settings.dump.value);
   }
 
