@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-&
+#include "commands.hpp"
 #include "files.hpp"
 #include "numbers.hpp"
 #include "runtime_impl.hpp"
