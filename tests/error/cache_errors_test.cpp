@@ -4,18 +4,22 @@
 #include <isofold/tuning_table.hpp>
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "error_text.hpp"
+#include "cache/cache_fixture.hpp"
+#include "files.hpp"
 #include "runtime_impl.hpp"
 #include "support/call.hpp"
+#include "support/error_text.hpp"
 
 using namespace isofold;
 using namespace isofold::testing;
@@ -35,6 +39,28 @@ struct Folder {
     fs::remove_all(path);
   }
   fs::path path;
+};
+
+/// What is written to stderr while it lives: the runtime's warnings.
+class Warnings {
+ public:
+  explicit Warnings(const fs::path& file) : saved_(dup(STDERR_FILENO)) {
+    setenv("ISOFOLD_LOG", "warning", 1);
+    const FileDescriptor opened(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    REQUIRE(dup2(opened.get(), STDERR_FILENO) == STDERR_FILENO);
+    reader_ = FileDescriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  ~Warnings() {
+    dup2(saved_.get(), STDERR_FILENO);
+    setenv("ISOFOLD_LOG", "off", 1);
+  }
+  std::string text() const {
+    lseek(reader_.get(), 0, SEEK_SET);
+    return read_whole(reader_.get()).value();
+  }
+
+ private:
+  FileDescriptor saved_, reader_;
 };
 
 Runtime open(const fs::path& cache, std::vector<std::string> tables = {}) {
@@ -103,27 +129,65 @@ TEST_CASE("damaged and foreign cache entries are compiled again") {
   CHECK(open(folder.path).impl()->disk().verify().empty());  // and replaced
 }
 
-TEST_CASE("a cache that cannot be written or is not safe is no cache") {
+TEST_CASE("a cache that is not safe is no cache, and the warning says why") {
   const Folder folder;
   const fs::path cache = folder.path / "cache";
-  SUBCASE("a file is in its place") { std::ofstream(cache) << "occupied\n"; }
+  std::string reason;
+  SUBCASE("a file is in its place") {
+    std::ofstream(cache) << "occupied\n";
+    reason = "it is a symbolic link or not a folder";
+  }
   SUBCASE("others may write to it") {
     fs::create_directory(cache);
     chmod(cache.c_str(), 0777);
+    reason = "others may write to it (mode 777; 700 is needed)";
   }
   SUBCASE("a link") {
     fs::create_directory(folder.path / "elsewhere");
     fs::create_directory_symlink(folder.path / "elsewhere", cache);
+    reason = "it is a symbolic link or not a folder";
   }
-  SUBCASE("read-only") {
-    if (geteuid() == 0) return;  // root writes everywhere
-    fs::create_directory(cache);
-    chmod(cache.c_str(), 0500);
+  std::string words;
+  std::optional<Runtime> runtime;
+  {
+    const Warnings warnings(folder.path / "warnings");
+    runtime.emplace(open(cache));
+    words = warnings.text();
   }
-  const Runtime runtime = open(cache);
-  CHECK(launch(runtime) == "");
-  CHECK(runtime.impl()->user_table_file().empty() == !runtime.impl()->disk().usable());
+  CHECK(words == "isofold: warning: the disk cache " + cache.string() +
+                     " cannot be used, kernels are kept in memory only: " + reason + "\n");
+  CHECK_FALSE(runtime->impl()->disk().usable());
+  CHECK(runtime->impl()->user_table_file() == "");
+  CHECK(launch(*runtime) == "");
 }
+
+#if !defined(__SANITIZE_THREAD__)  // which allows no threads after a fork
+TEST_CASE("a read-only cache is read, what is new stays in memory, and one warning says so") {
+  const Folder folder;
+  chmod(folder.path.c_str(), 0755);
+  const fs::path cache = folder.path / "cache";
+  CHECK(launch(open(cache)) == "");
+  const std::size_t stored = entries(cache).size();
+  const Warnings warnings(folder.path / "warnings");
+  const int code = in_child([&] {
+    if (!become_ordinary(cache.string())) return 1;
+    for (const char* part : {"entries", "locks", "tmp", ""})
+      if (chmod((cache / part).c_str(), 0500) != 0) return 2;
+    const Runtime runtime = open(cache);
+    if (!runtime.impl()->disk().usable()) return 3;
+    if (launch(runtime) != "" || !warnings.text().empty()) return 4;  // found, nothing to store
+    if (launch(runtime, 200) != "") return 5;
+    return entries(cache).size() == stored ? 0 : 6;
+  });
+  CHECK(code == 0);
+  const std::string words = warnings.text();
+  const std::string first = "isofold: warning: the disk cache " + cache.string() +
+                            " cannot be written, new kernels are kept in memory only: ";
+  CHECK(words.starts_with(first));
+  CHECK(words.find('\n') == words.size() - 1);
+  chmod(cache.c_str(), 0700);
+}
+#endif
 
 TEST_CASE("tables") {
   const Folder folder;
