@@ -1,6 +1,7 @@
 #pragma once
 #include <isofold/codegen/spec.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -26,6 +27,11 @@ struct TimingEffort {
   double enough_spread = 0.01;  // stop early when every subject's spread is at most this
   double seconds = 2;           // stop after min_samples when this has passed
 };
+
+/// Host time since `start`.
+inline double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 /// Of one launch.
 struct Measurement {
@@ -64,8 +70,6 @@ class RotatingCalls {
   RotatingCalls& operator=(const RotatingCalls&) = delete;
 
   std::size_t calls() const { return parameters_.size(); }
-  /// False when the calls together are smaller than 1.5 x L2: too small ones would need too many.
-  bool cold() const { return cold_; }
   std::int64_t tokens() const { return tokens_; }
   /// Launches the call `index` (modulo calls()) on `stream`.
   void launch(const Kernel& kernel, CUstream_st* stream, std::size_t index);
@@ -80,7 +84,6 @@ class RotatingCalls {
   std::unique_ptr<WorkBuffer> tensors_;
   std::unique_ptr<WorkBuffer> workspace_;
   std::vector<Parameters> parameters_;
-  bool cold_ = true;
 };
 
 /// Times kernels of one Spec over one token count against each other.
@@ -90,7 +93,6 @@ class KernelBench {
   /// One Measurement for each kernel.
   std::vector<Measurement> measure(std::span<const std::shared_ptr<const Kernel>> kernels,
                                    const TimingEffort& effort);
-  bool cold() const { return calls_.cold(); }
 
  private:
   std::vector<Measurement> measure_gpu(std::span<const std::shared_ptr<const Kernel>> kernels,
@@ -102,13 +104,5 @@ class KernelBench {
   Spec spec_;
   RotatingCalls calls_;
 };
-
-/// The limits of the machine, measured in the same way.
-///
-/// Copying: `bytes` / 2 are read and `bytes` / 2 written. On a GPU the faster of cudaMemcpy and kernels with
-/// 16-byte accesses, on the CPU memcpy shared out over the pool.
-Measurement measure_copy(RuntimeImpl& runtime, std::int64_t bytes, const TimingEffort& effort);
-/// A kernel of one block that does nothing. Throws UsageError on the CPU.
-Measurement measure_empty_kernel(RuntimeImpl& runtime, const TimingEffort& effort);
 
 }  // namespace isofold

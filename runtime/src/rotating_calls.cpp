@@ -60,7 +60,6 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
   const auto wanted =
       static_cast<std::size_t>(std::floor(times_cache * cache / static_cast<double>(bytes))) + 1;
   std::size_t calls = std::clamp<std::size_t>(wanted, 2, most_calls);
-  cold_ = calls >= wanted;
   if (runtime.is_gpu()) {
     const double room = most_of_memory * static_cast<double>(runtime.context()->free_memory());
     calls = std::min(calls, static_cast<std::size_t>(std::max(0.0, room - static_cast<double>(shared)) /

@@ -15,10 +15,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 /// Candidates of each further fold that race at a token count, in the cost model's order.
 constexpr std::size_t candidates_of_other_folds = 16;
 /// Measured together in the first stage.

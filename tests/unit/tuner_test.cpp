@@ -131,11 +131,3 @@ TEST_CASE("a summary is the median and the spread of the middle half") {
   CHECK(summary({7}).spread == 0);
   CHECK(summary({}).samples == 0);
 }
-
-TEST_CASE("copying is measured on the CPU, an empty kernel is not") {
-  const Runtime runtime = cpu();
-  const TimingEffort quick{
-      .replay_microseconds = 100, .min_samples = 2, .max_samples = 2, .enough_spread = 1, .seconds = 0.1};
-  CHECK(measure_copy(*runtime.impl(), 1 << 16, quick).microseconds > 0);
-  CHECK_THROWS_AS(measure_empty_kernel(*runtime.impl(), quick), UsageError);
-}

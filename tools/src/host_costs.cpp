@@ -21,10 +21,6 @@ constexpr int rounds = 9;
 
 constexpr const char* empty_source = "extern \"C\" __global__ void isofold_empty_launch() {}\n";
 
-double microseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
-
 /// Median of the time per launch, over rounds of launches that nothing waits for.
 template <class Launch>
 double back_to_back(const WorkQueue& queue, const Launch& launch) {
@@ -33,7 +29,7 @@ double back_to_back(const WorkQueue& queue, const Launch& launch) {
     queue.synchronize();
     const Clock::time_point start = Clock::now();
     for (int i = 0; i < launches_in_a_row; ++i) launch();
-    samples.push_back(microseconds_since(start) / launches_in_a_row);
+    samples.push_back(1e6 * seconds_since(start) / launches_in_a_row);
   }
   queue.synchronize();
   return summary(std::move(samples)).microseconds;
@@ -90,7 +86,7 @@ double prepare_time(Operator& op) {
   const std::int64_t one = 1;
   const Clock::time_point start = Clock::now();
   op.prepare({&one, 1});
-  return microseconds_since(start);
+  return 1e6 * seconds_since(start);
 }
 
 void measure_first_use(const Runtime& runtime, const Problem& problem, HostCosts& costs) {

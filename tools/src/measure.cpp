@@ -12,7 +12,7 @@
 #include <ctime>
 #include <optional>
 
-#include "bench_timing.hpp"
+#include "baselines.hpp"
 #include "host_costs.hpp"
 #include "numbers.hpp"
 #include "operator_impl.hpp"
@@ -23,10 +23,6 @@ namespace isofold::tools {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double microseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-}
 
 /// Schedules per token count and fold that the search over all folds tries.
 constexpr int candidates_per_fold = 12;
@@ -74,7 +70,7 @@ double whole_call(
   std::vector<ConstTensor> inputs(spec.inputs.size());
   std::vector<MutableTensor> outputs(spec.outputs.size());
   for (std::size_t i = 0;
-       i < 8 || (samples.size() < most_calls && microseconds_since(start) < 1e6 * call_seconds); ++i) {
+       i < 8 || (samples.size() < most_calls && seconds_since(start) < call_seconds); ++i) {
     const Parameters& parameters = calls.parameters(i);
     for (std::size_t t = 0; t < inputs.size(); ++t)
       inputs[t].data = reinterpret_cast<const void*>(parameters.values[t]);
@@ -84,7 +80,7 @@ double whole_call(
     const Clock::time_point begin = Clock::now();
     launch(inputs, outputs);
     queue.synchronize();
-    if (i >= 3) samples.push_back(microseconds_since(begin));  // the first ones load what is loaded late
+    if (i >= 3) samples.push_back(1e6 * seconds_since(begin));  // the first ones load what is loaded late
   }
   return summary(std::move(samples)).microseconds;
 }

@@ -1,14 +1,11 @@
-#include <fmt/format.h>
+#include "baselines.hpp"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
 
-#include "bench_timing.hpp"
-#include "gpu_kernel.hpp"
-
-namespace isofold {
+namespace isofold::tools {
 namespace {
 
 constexpr const char* baseline_source = R"(// Baselines of Isofold's benchmarks.
@@ -108,9 +105,6 @@ Measurement measure_copy_cpu(RuntimeImpl& runtime, std::size_t half, const Timin
   const WorkBuffer from(queue, copies * half), to(queue, copies * half);
   from.fill(0x3f);
   to.fill(0);
-  const auto seconds = [](Clock::time_point since) {
-    return std::chrono::duration<double>(Clock::now() - since).count();
-  };
   const auto share = static_cast<std::int64_t>(std::size_t{1} << 18);
   std::vector<double> samples;
   Measurement out;
@@ -119,7 +113,7 @@ Measurement measure_copy_cpu(RuntimeImpl& runtime, std::size_t half, const Timin
   while (out.samples < effort.max_samples) {
     const Clock::time_point begin = Clock::now();
     std::size_t done = 0;
-    while (done == 0 || 1e6 * seconds(begin) < effort.replay_microseconds) {
+    while (done == 0 || 1e6 * seconds_since(begin) < effort.replay_microseconds) {
       const std::size_t offset = copy++ % copies * half;
       runtime.pool()->parallel_for(
           static_cast<std::int64_t>(half), share, [&](std::int64_t first, std::int64_t last) {
@@ -128,10 +122,10 @@ Measurement measure_copy_cpu(RuntimeImpl& runtime, std::size_t half, const Timin
           });
       ++done;
     }
-    samples.push_back(1e6 * seconds(begin) / static_cast<double>(done));
+    samples.push_back(1e6 * seconds_since(begin) / static_cast<double>(done));
     out = summary(samples);
     if (out.samples >= effort.min_samples &&
-        (out.spread <= effort.enough_spread || seconds(start) > effort.seconds))
+        (out.spread <= effort.enough_spread || seconds_since(start) > effort.seconds))
       break;
   }
   return out;
@@ -158,4 +152,4 @@ Measurement measure_empty_kernel(RuntimeImpl& runtime, const TimingEffort& effor
   return timer.measure(effort).front();
 }
 
-}  // namespace isofold
+}  // namespace isofold::tools
