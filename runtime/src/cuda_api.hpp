@@ -29,9 +29,6 @@ using CUlibrary = ::CUlib_st*;
 using CUstream = ::CUstream_st*;
 using CUdevice = int;
 using CUdeviceptr = unsigned long long;
-struct CUuuid {
-  char bytes[16];
-};
 
 enum CUresult : unsigned {
   CUDA_SUCCESS = 0,
@@ -53,13 +50,7 @@ enum CUresult : unsigned {
 };
 
 enum CUdevice_attribute : unsigned {
-  CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK = 1,
-  CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK = 8,
-  CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK = 12,
-  CU_DEVICE_ATTRIBUTE_CLOCK_RATE = 13,
   CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16,
-  CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE = 36,
-  CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH = 37,
   CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE = 38,
   CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR = 39,
   CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75,
@@ -67,33 +58,20 @@ enum CUdevice_attribute : unsigned {
   CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR = 81,
   CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR = 82,
   CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97,
-  CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR = 106,
-  CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK = 111,
-  CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH = 120,
 };
 
 enum CUfunction_attribute : unsigned {
-  CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK = 0,
-  CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES = 1,
-  CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES = 2,
-  CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES = 3,
-  CU_FUNC_ATTRIBUTE_NUM_REGS = 4,
-  CU_FUNC_ATTRIBUTE_BINARY_VERSION = 6,
   CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
-  CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT = 9,
   CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED = 14,
 };
 
 enum CUlaunchAttributeID : unsigned {
-  CU_LAUNCH_ATTRIBUTE_IGNORE = 0,
-  CU_LAUNCH_ATTRIBUTE_COOPERATIVE = 2,
   CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4,
   CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
 };
 
 union alignas(8) CUlaunchAttributeValue {
   char pad[64];
-  int cooperative;
   struct {
     unsigned x, y, z;
   } clusterDim;
@@ -125,23 +103,9 @@ enum CUstreamCaptureMode : unsigned {
   CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1,
   CU_STREAM_CAPTURE_MODE_RELAXED = 2,
 };
-enum CUmemorytype : unsigned {
-  CU_MEMORYTYPE_HOST = 1,
-  CU_MEMORYTYPE_DEVICE = 2,
-  CU_MEMORYTYPE_ARRAY = 3,
-  CU_MEMORYTYPE_UNIFIED = 4,
-};
-enum CUpointer_attribute : unsigned {
-  CU_POINTER_ATTRIBUTE_MEMORY_TYPE = 2,
-  CU_POINTER_ATTRIBUTE_IS_MANAGED = 8,
-  CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL = 9,
-  CU_POINTER_ATTRIBUTE_RANGE_START_ADDR = 11,
-  CU_POINTER_ATTRIBUTE_RANGE_SIZE = 12,
-};
 
 inline constexpr unsigned CU_STREAM_NON_BLOCKING = 1;
 inline constexpr unsigned CU_EVENT_DEFAULT = 0;
-inline constexpr unsigned CU_EVENT_DISABLE_TIMING = 2;
 inline constexpr unsigned CU_MEMHOSTALLOC_PORTABLE = 1;
 
 // X(exported symbol, parameters): the functions of libcuda that are resolved when it is opened. All return
@@ -154,31 +118,24 @@ inline constexpr unsigned CU_MEMHOSTALLOC_PORTABLE = 1;
   X(cuDeviceGetCount, (int* count))                                                                          \
   X(cuDeviceGet, (CUdevice * device, int ordinal))                                                           \
   X(cuDeviceGetName, (char* name, int length, CUdevice device))                                              \
-  X(cuDeviceGetUuid_v2, (CUuuid * uuid, CUdevice device))                                                    \
   X(cuDeviceTotalMem_v2, (std::size_t * bytes, CUdevice device))                                             \
   X(cuDeviceGetAttribute, (int* value, CUdevice_attribute attribute, CUdevice device))                       \
   X(cuDevicePrimaryCtxRetain, (CUcontext * context, CUdevice device))                                        \
   X(cuDevicePrimaryCtxRelease_v2, (CUdevice device))                                                         \
   X(cuCtxSetCurrent, (CUcontext context))                                                                    \
   X(cuCtxGetCurrent, (CUcontext * context))                                                                  \
-  X(cuCtxGetDevice, (CUdevice * device))                                                                     \
   X(cuCtxSynchronize, ())                                                                                    \
   X(cuLibraryLoadData, (CUlibrary * library, const void* code, void* jit_options, void** jit_values,         \
                         unsigned jit_count, void* options, void** values, unsigned count))                   \
   X(cuLibraryUnload, (CUlibrary library))                                                                    \
   X(cuLibraryGetKernel, (CUkernel * kernel, CUlibrary library, const char* name))                            \
   X(cuKernelGetFunction, (CUfunction * function, CUkernel kernel))                                           \
-  X(cuFuncGetAttribute, (int* value, CUfunction_attribute attribute, CUfunction function))                   \
   X(cuFuncSetAttribute, (CUfunction function, CUfunction_attribute attribute, int value))                    \
   X(cuLaunchKernelEx, (const CUlaunchConfig* config, CUfunction function, void** arguments, void** extra))   \
-  X(cuOccupancyMaxActiveBlocksPerMultiprocessor,                                                             \
-    (int* blocks, CUfunction function, int block_size, std::size_t shared_bytes))                            \
-  X(cuOccupancyMaxActiveClusters, (int* clusters, CUfunction function, const CUlaunchConfig* config))        \
   X(cuStreamCreate, (CUstream * stream, unsigned flags))                                                     \
   X(cuStreamDestroy_v2, (CUstream stream))                                                                   \
   X(cuStreamSynchronize, (CUstream stream))                                                                  \
   X(cuStreamGetCtx, (CUstream stream, CUcontext * context))                                                  \
-  X(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned flags))                                     \
   X(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status))                                  \
   X(cuThreadExchangeStreamCaptureMode, (CUstreamCaptureMode * mode))                                         \
   X(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode))                                    \
@@ -191,24 +148,16 @@ inline constexpr unsigned CU_MEMHOSTALLOC_PORTABLE = 1;
   X(cuEventCreate, (CUevent * event, unsigned flags))                                                        \
   X(cuEventDestroy_v2, (CUevent event))                                                                      \
   X(cuEventRecord, (CUevent event, CUstream stream))                                                         \
-  X(cuEventSynchronize, (CUevent event))                                                                     \
   X(cuEventElapsedTime, (float* milliseconds, CUevent start, CUevent end))                                   \
   X(cuMemAlloc_v2, (CUdeviceptr * pointer, std::size_t bytes))                                               \
   X(cuMemFree_v2, (CUdeviceptr pointer))                                                                     \
   X(cuMemGetInfo_v2, (std::size_t * free, std::size_t * total))                                              \
   X(cuMemHostAlloc, (void** pointer, std::size_t bytes, unsigned flags))                                     \
   X(cuMemFreeHost, (void* pointer))                                                                          \
-  X(cuMemcpyHtoD_v2, (CUdeviceptr destination, const void* source, std::size_t bytes))                       \
-  X(cuMemcpyDtoH_v2, (void* destination, CUdeviceptr source, std::size_t bytes))                             \
-  X(cuMemcpyDtoD_v2, (CUdeviceptr destination, CUdeviceptr source, std::size_t bytes))                       \
   X(cuMemcpyHtoDAsync_v2, (CUdeviceptr destination, const void* source, std::size_t bytes, CUstream stream)) \
   X(cuMemcpyDtoHAsync_v2, (void* destination, CUdeviceptr source, std::size_t bytes, CUstream stream))       \
   X(cuMemcpyDtoDAsync_v2, (CUdeviceptr destination, CUdeviceptr source, std::size_t bytes, CUstream stream)) \
-  X(cuMemsetD8_v2, (CUdeviceptr destination, unsigned char value, std::size_t count))                        \
-  X(cuMemsetD8Async, (CUdeviceptr destination, unsigned char value, std::size_t count, CUstream stream))     \
-  X(cuMemsetD32Async, (CUdeviceptr destination, unsigned value, std::size_t count, CUstream stream))         \
-  X(cuPointerGetAttributes,                                                                                  \
-    (unsigned count, CUpointer_attribute* attributes, void** values, CUdeviceptr pointer))
+  X(cuMemsetD8Async, (CUdeviceptr destination, unsigned char value, std::size_t count, CUstream stream))
 
 /// One function pointer for each entry of the list, under the name of its symbol.
 struct FunctionTable {

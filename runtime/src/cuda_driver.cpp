@@ -12,15 +12,6 @@ namespace {
 
 constexpr int oldest_driver = 12000;
 
-std::string uuid_text(const CUuuid& uuid) {
-  std::string text = "GPU";
-  for (int byte = 0; byte < 16; ++byte) {
-    if (byte == 0 || byte == 4 || byte == 6 || byte == 8 || byte == 10) text += '-';
-    text += fmt::format("{:02x}", static_cast<unsigned char>(uuid.bytes[byte]));
-  }
-  return text;
-}
-
 }  // namespace
 
 std::shared_ptr<const Driver> Driver::open(const std::optional<std::string>& path) {
@@ -78,14 +69,9 @@ DeviceInfo Driver::device(int ordinal) const {
   check(api_.cuDeviceGet(&device, ordinal), "cuDeviceGet");
   char name[256] = {};
   check(api_.cuDeviceGetName(name, sizeof name - 1, device), "cuDeviceGetName");
-  CUuuid uuid{};
-  check(api_.cuDeviceGetUuid_v2(&uuid, device), "cuDeviceGetUuid");
 
   DeviceInfo info;
-  info.ordinal = ordinal;
   info.name = name;
-  info.uuid = uuid_text(uuid);
-  info.driver_version = version_;
   check(api_.cuDeviceTotalMem_v2(&info.memory_bytes, device), "cuDeviceTotalMem");
   const auto get = [&](CUdevice_attribute which) { return attribute(which, device); };
   const auto get_bytes = [&](CUdevice_attribute which) {
@@ -95,55 +81,10 @@ DeviceInfo Driver::device(int ordinal) const {
               get(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   info.sm_count = get(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
   info.max_threads_per_sm = get(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR);
-  info.max_blocks_per_sm = get(CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR);
   info.registers_per_sm = get(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR);
   info.shared_bytes_per_sm = get_bytes(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
   info.max_shared_bytes_per_block = get_bytes(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
-  info.reserved_shared_bytes_per_block = get_bytes(CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK);
-  info.max_cluster_size = get(CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH) != 0 ? 8 : 1;
   info.l2_bytes = get_bytes(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE);
-  info.clock_khz = get(CU_DEVICE_ATTRIBUTE_CLOCK_RATE);
-  info.memory_clock_khz = get(CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE);
-  info.memory_bus_bits = get(CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH);
-  return info;
-}
-
-CaptureStatus Driver::capture_status(CUstream stream) const {
-  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-  check(api_.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing");
-  switch (status) {
-    case CU_STREAM_CAPTURE_STATUS_NONE:
-      return CaptureStatus::none;
-    case CU_STREAM_CAPTURE_STATUS_ACTIVE:
-      return CaptureStatus::active;
-    case CU_STREAM_CAPTURE_STATUS_INVALIDATED:
-      break;
-  }
-  return CaptureStatus::invalidated;
-}
-
-PointerInfo Driver::pointer_info(const void* pointer) const {
-  unsigned type = 0;
-  unsigned managed = 0;
-  int device = -1;
-  CUdeviceptr base = 0;
-  std::size_t bytes = 0;
-  std::array<CUpointer_attribute, 5> attributes = {
-      CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_IS_MANAGED, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
-      CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, CU_POINTER_ATTRIBUTE_RANGE_SIZE};
-  std::array<void*, 5> values = {&type, &managed, &device, &base, &bytes};
-  // The plural form succeeds for addresses that CUDA does not know, with zeros.
-  check(api_.cuPointerGetAttributes(attributes.size(), attributes.data(), values.data(),
-                                    reinterpret_cast<CUdeviceptr>(pointer)),
-        "cuPointerGetAttributes");
-  PointerInfo info;
-  if (type == 0) return info;
-  info.kind = managed != 0                 ? MemoryKind::managed
-              : type == CU_MEMORYTYPE_HOST ? MemoryKind::pinned
-                                           : MemoryKind::device;
-  info.device = device;
-  info.base = static_cast<std::uintptr_t>(base);
-  info.bytes = bytes;
   return info;
 }
 

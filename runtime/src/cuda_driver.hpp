@@ -1,7 +1,5 @@
 #pragma once
-#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,39 +9,18 @@
 
 namespace isofold {
 
-/// What the driver says of one GPU. Sizes in bytes, clocks in kHz.
+/// What the driver says of one GPU. Sizes in bytes.
 struct DeviceInfo {
-  int ordinal = 0;
   std::string name;
-  std::string uuid;  ///< "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
-  int arch = 0;      ///< 10 * major + minor: 90 for sm_90
+  int arch = 0;  ///< 10 * major + minor: 90 for sm_90
   int sm_count = 0;
   int max_threads_per_sm = 0;
-  int max_blocks_per_sm = 0;
   int registers_per_sm = 0;
   std::size_t shared_bytes_per_sm = 0;
-  std::size_t max_shared_bytes_per_block = 0;       ///< opt-in maximum, static and dynamic together
-  std::size_t reserved_shared_bytes_per_block = 0;  ///< taken by the system from the SM's, for each block
-  int max_cluster_size = 1;                         ///< portable maximum: 8 where clusters exist
+  std::size_t max_shared_bytes_per_block = 0;  ///< opt-in maximum, static and dynamic together
   std::size_t l2_bytes = 0;
   std::size_t memory_bytes = 0;
-  int clock_khz = 0;
-  int memory_clock_khz = 0;
-  int memory_bus_bits = 0;
-  int driver_version = 0;  ///< 1000 * major + 10 * minor of the CUDA version that the driver supports
 };
-
-enum class MemoryKind { pageable, pinned, device, managed };
-
-/// Where a pointer points. `pageable` is every address that CUDA does not know.
-struct PointerInfo {
-  MemoryKind kind = MemoryKind::pageable;
-  int device = -1;          ///< ordinal; -1 for pageable memory
-  std::uintptr_t base = 0;  ///< start of the allocation; 0 for pageable memory
-  std::size_t bytes = 0;    ///< size of the allocation
-};
-
-enum class CaptureStatus { none, active, invalidated };
 
 /// libcuda, opened and initialised. Thread-safe.
 class Driver {
@@ -66,17 +43,13 @@ class Driver {
   /// Since CUDA 12.4, else null: loads a function that lazy loading has put off.
   using FuncLoad = cuda::CUresult (*)(cuda::CUfunction);
   FuncLoad func_load() const { return func_load_; }
+  /// 1000 * major + 10 * minor of the CUDA version that the driver supports.
   int version() const { return version_; }
   const std::string& library_path() const { return library_.path(); }
 
   int device_count() const;
   /// UsageError when `ordinal` is not 0 .. device_count() - 1.
   DeviceInfo device(int ordinal) const;
-
-  /// No wait. A null stream is the legacy default stream of the current context.
-  CaptureStatus capture_status(cuda::CUstream stream) const;
-  /// Any address, also null and not CUDA's.
-  PointerInfo pointer_info(const void* pointer) const;
 
  private:
   explicit Driver(DynamicLibrary library);

@@ -63,7 +63,7 @@ void run(const Context& context, const char* what, Call call) {
 /// A launch in the driver's form; `attributes` has room for all that a shape can ask for.
 struct DriverLaunch {
   CUlaunchConfig config{};
-  std::array<CUlaunchAttribute, 3> attributes{};
+  std::array<CUlaunchAttribute, 2> attributes{};
 
   DriverLaunch(const LaunchShape& shape, CUstream stream) {
     config = {.gridDimX = shape.grid[0],
@@ -81,7 +81,6 @@ struct DriverLaunch {
                                                                shape.cluster[2]};
     if (shape.dependent_launch)
       add(CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION).programmaticStreamSerializationAllowed = 1;
-    if (shape.cooperative) add(CU_LAUNCH_ATTRIBUTE_COOPERATIVE).cooperative = 1;
   }
   DriverLaunch(const DriverLaunch&) = delete;
 
@@ -115,10 +114,6 @@ void Event::record(CUstream stream) const {
   run(*handle_.context(), "cuEventRecord", [&](auto& api) { return api.cuEventRecord(get(), stream); });
 }
 
-void Event::synchronize() const {
-  run(*handle_.context(), "cuEventSynchronize", [&](auto& api) { return api.cuEventSynchronize(get()); });
-}
-
 double Event::microseconds_since(const Event& start) const {
   float milliseconds = 0;
   run(*handle_.context(), "cuEventElapsedTime",
@@ -137,28 +132,6 @@ CUdeviceptr DeviceBuffer::at(std::size_t offset, std::size_t bytes) const {
     throw InternalError(
         fmt::format("{} bytes at offset {} of a device buffer of {} bytes", bytes, offset, bytes_));
   return handle_.get() + offset;
-}
-
-void DeviceBuffer::upload(const void* source, std::size_t bytes, std::size_t offset) const {
-  const CUdeviceptr destination = at(offset, bytes);
-  if (bytes == 0) return;
-  run(*handle_.context(), "cuMemcpyHtoD",
-      [&](auto& api) { return api.cuMemcpyHtoD_v2(destination, source, bytes); });
-}
-
-void DeviceBuffer::download(void* destination, std::size_t bytes, std::size_t offset) const {
-  const CUdeviceptr source = at(offset, bytes);
-  if (bytes == 0) return;
-  run(*handle_.context(), "cuMemcpyDtoH",
-      [&](auto& api) { return api.cuMemcpyDtoH_v2(destination, source, bytes); });
-}
-
-void DeviceBuffer::fill(unsigned char value) const {
-  if (bytes_ == 0) return;
-  run(*handle_.context(), "cuMemsetD8", [&](auto& api) {
-    const CUresult set = api.cuMemsetD8_v2(handle_.get(), value, bytes_);
-    return set != CUDA_SUCCESS ? set : api.cuStreamSynchronize(nullptr);
-  });
 }
 
 void DeviceBuffer::upload_async(const void* source, std::size_t bytes, CUstream stream,
@@ -183,14 +156,6 @@ void DeviceBuffer::fill_async(unsigned char value, CUstream stream) const {
       [&](auto& api) { return api.cuMemsetD8Async(handle_.get(), value, bytes_, stream); });
 }
 
-void DeviceBuffer::copy_async(const DeviceBuffer& source, std::size_t bytes, CUstream stream) const {
-  const CUdeviceptr from = source.at(0, bytes);
-  const CUdeviceptr to = at(0, bytes);
-  if (bytes == 0) return;
-  run(*handle_.context(), "cuMemcpyDtoDAsync",
-      [&](auto& api) { return api.cuMemcpyDtoDAsync_v2(to, from, bytes, stream); });
-}
-
 PinnedBuffer::PinnedBuffer(ContextPointer context, std::size_t bytes) : bytes_(bytes) {
   void* pointer = nullptr;
   if (bytes > 0)
@@ -203,38 +168,6 @@ void Function::launch(CUstream stream, const LaunchShape& shape, void** argument
   const DriverLaunch launch(shape, stream);
   run(*context_, "cuLaunchKernelEx",
       [&](auto& api) { return api.cuLaunchKernelEx(&launch.config, handle_, arguments, nullptr); });
-}
-
-FunctionAttributes Function::attributes() const {
-  const CurrentContext current(*context_);
-  const auto get = [&](CUfunction_attribute attribute) {
-    int value = 0;
-    context_->driver().check(context_->api().cuFuncGetAttribute(&value, attribute, handle_),
-                             "cuFuncGetAttribute");
-    return value;
-  };
-  return {.registers = get(CU_FUNC_ATTRIBUTE_NUM_REGS),
-          .local_bytes = get(CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES),
-          .static_shared_bytes = get(CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES),
-          .constant_bytes = get(CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES),
-          .max_threads = get(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
-          .binary_arch = get(CU_FUNC_ATTRIBUTE_BINARY_VERSION)};
-}
-
-int Function::max_active_blocks(int threads, std::size_t shared_bytes) const {
-  int blocks = 0;
-  run(*context_, "cuOccupancyMaxActiveBlocksPerMultiprocessor", [&](auto& api) {
-    return api.cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, handle_, threads, shared_bytes);
-  });
-  return blocks;
-}
-
-int Function::max_active_clusters(const LaunchShape& shape) const {
-  const DriverLaunch launch(shape, nullptr);
-  int clusters = 0;
-  run(*context_, "cuOccupancyMaxActiveClusters",
-      [&](auto& api) { return api.cuOccupancyMaxActiveClusters(&clusters, handle_, &launch.config); });
-  return clusters;
 }
 
 Module::Module(ContextPointer context, std::string_view cubin) {

@@ -11,6 +11,7 @@
 
 #include "device_call.hpp"
 #include "runtime_impl.hpp"
+#include "support/error_text.hpp"
 
 using namespace isofold;
 using namespace isofold::testing;
@@ -61,19 +62,6 @@ struct DenseCall {
   std::vector<MutableTensor> outputs;
 };
 
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return {};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_CASE("a prepared launch can be captured and replayed") {
@@ -112,10 +100,12 @@ TEST_CASE("a miss inside a capture is an error that names the kernel and leaves 
     const CurrentContext current(context);
     REQUIRE(context.api().cuStreamBeginCapture_v2(stream.get(), mode) == cuda::CUDA_SUCCESS);
     call.launch(prepared, stream.get());
-    const std::string message = error_of([&] { other.launch(missing, stream.get()); });
+    const std::string message = usage_error([&] { other.launch(missing, stream.get()); });
     CHECK(contains(message, "add_rms_norm-" + digest_of(missing.plan(4))));
     CHECK(contains(message, "The capture is still valid"));
-    CHECK(context.driver().capture_status(stream.get()) == CaptureStatus::active);
+    auto status = cuda::CU_STREAM_CAPTURE_STATUS_NONE;
+    CHECK(context.api().cuStreamIsCapturing(stream.get(), &status) == cuda::CUDA_SUCCESS);
+    CHECK(status == cuda::CU_STREAM_CAPTURE_STATUS_ACTIVE);
     call.launch(prepared, stream.get());
     cuda::CUgraph graph = nullptr;
     REQUIRE(context.api().cuStreamEndCapture(stream.get(), &graph) == cuda::CUDA_SUCCESS);
@@ -142,7 +132,7 @@ TEST_CASE("preparing in one thread does not disturb a capture in another") {
   call.launch(op, stream.get());
   std::string failure;
   std::thread([&] {
-    failure = error_of([&] {
+    failure = usage_error([&] {
       runtime.rms_norm({.n = 3072, .residual = true}).prepare(std::vector<std::int64_t>{1, 100});
       gpu().rms_norm({.n = 96}).prepare(std::vector<std::int64_t>{1});  // a whole runtime with its probe
     });
@@ -238,8 +228,8 @@ TEST_CASE("a launch refused for its arguments writes nothing") {
   auto outputs = call.outputs;
   outputs[0].row_stride = 511;
   CHECK(
-      contains(error_of([&] { op.launch(stream.get(), call.inputs, outputs, 3); }), "the row stride is 511"));
-  CHECK(contains(error_of([&] { op.launch(stream.get(), call.inputs, call.outputs, -1); }), "tokens is -1"));
+      contains(usage_error([&] { op.launch(stream.get(), call.inputs, outputs, 3); }), "the row stride is 511"));
+  CHECK(contains(usage_error([&] { op.launch(stream.get(), call.inputs, call.outputs, -1); }), "tokens is -1"));
   stream.synchronize();
   std::vector<std::byte> actual(call.buffers.back()->bytes());
   call.buffers.back()->download(actual.data(), actual.size());
@@ -256,7 +246,7 @@ TEST_CASE("more rows than a grid has blocks are refused") {
                                    .weight = nullptr,
                                    .y = {reinterpret_cast<void*>(std::uintptr_t{1} << 45)},
                                    .residual_out = {}};
-  CHECK(contains(error_of([&] { op.launch(nullptr, arguments, std::int64_t{1} << 43); }), "tokens is"));
+  CHECK(contains(usage_error([&] { op.launch(nullptr, arguments, std::int64_t{1} << 43); }), "tokens is"));
 }
 
 TEST_CASE("host time of a launch, for people") {

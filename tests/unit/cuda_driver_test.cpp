@@ -60,42 +60,18 @@ TEST_CASE("devices") {
   CHECK(fake.driver->device_count() == 2);
   const DeviceInfo info = fake.driver->device(0);
   CHECK(info.name == "Fake H100");
-  CHECK(info.uuid == "GPU-00112233-4455-6677-8899-aabbccddeeff");
   CHECK(info.arch == 90);
-  CHECK(info.max_cluster_size == 8);
   CHECK(info.sm_count == 16);
   CHECK(info.max_threads_per_sm == 39);
-  CHECK(info.max_blocks_per_sm == 106);
   CHECK(info.registers_per_sm == 82);
   CHECK(info.shared_bytes_per_sm == 81);
   CHECK(info.max_shared_bytes_per_block == 97);
-  CHECK(info.reserved_shared_bytes_per_block == 111);
   CHECK(info.l2_bytes == 38);
   CHECK(info.memory_bytes == 80ull << 30);
-  CHECK(info.clock_khz == 13);
-  CHECK(info.memory_clock_khz == 36);
-  CHECK(info.memory_bus_bits == 37);
-  CHECK(info.driver_version == 13000);
   CHECK(fake.driver->device(1).arch == 80);
-  CHECK(fake.driver->device(1).max_cluster_size == 1);
   for (int ordinal : {-1, 2})
     CHECK_THROWS_WITH_AS(fake.driver->device(ordinal),
                          doctest::Contains("this process sees 2 CUDA device(s)"), UsageError);
-}
-
-TEST_CASE("where pointers point") {
-  const Fake fake;
-  const auto info = [&](std::uintptr_t address) {
-    return fake.driver->pointer_info(reinterpret_cast<void*>(address));
-  };
-  CHECK(info(1).kind == MemoryKind::device);
-  CHECK(info(1).device == 1);
-  CHECK(info(1).base == 0x1000);
-  CHECK(info(1).bytes == 4096);
-  CHECK(info(2).kind == MemoryKind::managed);
-  CHECK(info(3).kind == MemoryKind::pinned);
-  CHECK(info(0).kind == MemoryKind::pageable);
-  CHECK(info(0).device == -1);
 }
 
 TEST_CASE("a context is current only while it is needed, in the thread that needs it") {
@@ -141,7 +117,6 @@ TEST_CASE("every object is released once, also when moved, and keeps its context
     const Event start(context), end(context);
     start.record(moved.get());
     end.record(moved.get());
-    end.synchronize();
     CHECK(end.microseconds_since(start) == 500);
     DeviceBuffer buffer(context, 100);
     DeviceBuffer other(context, 50);
@@ -150,18 +125,17 @@ TEST_CASE("every object is released once, also when moved, and keeps its context
     const PinnedBuffer pinned(context, 10);
     const DeviceBuffer empty(context, 0);
     CHECK(empty.data() == nullptr);
-    const GraphExec graph(moved,
-                          [&] { CHECK(fake.driver->capture_status(moved.get()) == CaptureStatus::active); });
+    const GraphExec graph(moved, [&] { CHECK(fake.seen.capture == CU_STREAM_CAPTURE_STATUS_ACTIVE); });
     graph.launch(moved.get());
     CHECK(graph.size() == 3);
-    CHECK(fake.driver->capture_status(moved.get()) == CaptureStatus::none);
+    CHECK(fake.seen.capture == CU_STREAM_CAPTURE_STATUS_NONE);
     CHECK_THROWS_WITH(GraphExec(moved, [] { throw std::runtime_error("no kernel"); }), "no kernel");
-    CHECK(fake.driver->capture_status(moved.get()) == CaptureStatus::none);
+    CHECK(fake.seen.capture == CU_STREAM_CAPTURE_STATUS_NONE);
     context.reset();
     CHECK(fake.seen.contexts == 1);
     CHECK(fake.seen.streams == 1);
     CHECK(fake.seen.events == 2);
-    CHECK(fake.seen.buffers == 2);  // the one that was moved from holds the other
+    CHECK(fake.seen.buffers == 1);
     CHECK(fake.seen.pinned == 1);
     CHECK(fake.seen.graph_execs == 1);
     CHECK(fake.seen.graphs == 0);
@@ -179,20 +153,15 @@ TEST_CASE("device memory") {
   const auto context = std::make_shared<const Context>(fake.driver, 0);
   const Stream stream(context);
   const DeviceBuffer buffer(context, 8);
-  const DeviceBuffer copy(context, 8);
   char bytes[8] = {};
-  buffer.fill(7);
-  buffer.upload("ab", 2, 3);
-  copy.copy_async(buffer, 8, stream.get());
-  copy.download(bytes, 8);
+  buffer.fill_async(7, stream.get());
+  buffer.upload_async("ab", 2, stream.get(), 3);
+  buffer.download_async(bytes, 8, stream.get());
   CHECK(std::string(bytes, 8) == "\7\7\7ab\7\7\7");
-  copy.fill_async(1, stream.get());
-  copy.upload_async("c", 1, stream.get(), 7);
-  copy.download_async(bytes, 2, stream.get(), 6);
-  CHECK(std::string(bytes, 2) == "\1c");
-  CHECK_THROWS_AS(buffer.upload("abc", 3, 6), InternalError);
-  CHECK_THROWS_AS(buffer.download(bytes, 1, 9), InternalError);
-  CHECK_THROWS_AS(buffer.copy_async(copy, 9, stream.get()), InternalError);
+  buffer.download_async(bytes, 2, stream.get(), 4);
+  CHECK(std::string(bytes, 2) == "b\7");
+  CHECK_THROWS_AS(buffer.upload_async("abc", 3, stream.get(), 6), InternalError);
+  CHECK_THROWS_AS(buffer.download_async(bytes, 1, stream.get(), 9), InternalError);
   CHECK_THROWS_WITH_AS(DeviceBuffer(context, std::size_t{1} << 40), doctest::Contains("cuMemAlloc: "),
                        UsageError);
 }
@@ -206,10 +175,6 @@ TEST_CASE("a launch passes its shape, attributes and arguments") {
     CHECK(fake.seen.function_loads == 1);
     CHECK(fake.seen.function_attributes.at(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) == 100'000);
     CHECK(fake.seen.function_attributes.at(CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED) == 1);
-    CHECK(function.attributes().registers == 104);
-    CHECK(function.attributes().local_bytes == 103);
-    CHECK(function.attributes().binary_arch == 106);
-    CHECK(function.max_active_blocks(256, 0) == 8);
 
     const Stream stream(context);
     int value = 42;
@@ -224,18 +189,15 @@ TEST_CASE("a launch passes its shape, attributes and arguments") {
     CHECK(plain.numAttrs == 0);
     CHECK(fake.seen.argument == 42);
 
-    const LaunchShape all{.cluster = {4, 2, 1}, .dependent_launch = true, .cooperative = true};
+    const LaunchShape all{.cluster = {4, 2, 1}, .dependent_launch = true};
     function.launch(stream.get(), all, arguments);
-    REQUIRE(fake.seen.launch.numAttrs == 3);
+    REQUIRE(fake.seen.launch.numAttrs == 2);
     CHECK(fake.seen.attributes[0].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
     CHECK(fake.seen.attributes[0].value.clusterDim.x == 4);
     CHECK(fake.seen.attributes[0].value.clusterDim.y == 2);
     CHECK(fake.seen.attributes[0].value.clusterDim.z == 1);
     CHECK(fake.seen.attributes[1].id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
     CHECK(fake.seen.attributes[1].value.programmaticStreamSerializationAllowed == 1);
-    CHECK(fake.seen.attributes[2].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE);
-    CHECK(fake.seen.attributes[2].value.cooperative == 1);
-    CHECK(function.max_active_clusters(all) == 40);
 
     CHECK_THROWS_WITH_AS(module.function("absent"), doctest::Contains("cuLibraryGetKernel: "), UsageError);
     CHECK_THROWS_WITH_AS(Module(context, "no cubin"), doctest::Contains("cuLibraryLoadData: "), UsageError);

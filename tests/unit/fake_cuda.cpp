@@ -58,10 +58,6 @@ ISOFOLD_FAKE cuDeviceGetName(char* name, int length, CUdevice device) {
   std::strncpy(name, device == 0 ? "Fake H100" : "Fake A100", static_cast<std::size_t>(length));
   return CUDA_SUCCESS;
 }
-ISOFOLD_FAKE cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice) {
-  for (int byte = 0; byte < 16; ++byte) uuid->bytes[byte] = static_cast<char>(byte * 17);
-  return CUDA_SUCCESS;
-}
 ISOFOLD_FAKE cuDeviceTotalMem_v2(std::size_t* bytes, CUdevice) { return *bytes = 80ull << 30, CUDA_SUCCESS; }
 ISOFOLD_FAKE cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device) {
   // Every value that the product does not read by name is the number of its attribute.
@@ -70,7 +66,6 @@ ISOFOLD_FAKE cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUde
   if (const char* set = std::getenv("FAKE_CUDA_MAJOR"); set && attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
     *value = std::atoi(set);
   if (attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR) *value = 0;
-  if (attribute == CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH) *value = device == 0 ? 1 : 0;
   return CUDA_SUCCESS;
 }
 ISOFOLD_FAKE cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
@@ -81,9 +76,6 @@ ISOFOLD_FAKE cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
 ISOFOLD_FAKE cuDevicePrimaryCtxRelease_v2(CUdevice) { return --state.contexts, CUDA_SUCCESS; }
 ISOFOLD_FAKE cuCtxSetCurrent(CUcontext context) { return current = context, ++state.switches, CUDA_SUCCESS; }
 ISOFOLD_FAKE cuCtxGetCurrent(CUcontext* context) { return *context = current, CUDA_SUCCESS; }
-ISOFOLD_FAKE cuCtxGetDevice(CUdevice* device) {
-  return *device = current == context_of(1) ? 1 : 0, CUDA_SUCCESS;
-}
 ISOFOLD_FAKE cuCtxSynchronize() { return in_context(state.waits, 1); }
 ISOFOLD_FAKE cuLibraryLoadData(CUlibrary* library, const void* code, void*, void**, unsigned, void*, void**,
                                unsigned) {
@@ -100,9 +92,6 @@ ISOFOLD_FAKE cuKernelGetFunction(CUfunction* function, CUkernel) {
   return make(function, ignored);
 }
 ISOFOLD_FAKE cuFuncLoad(CUfunction) { return in_context(state.function_loads, 1); }
-ISOFOLD_FAKE cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction) {
-  return *value = 100 + static_cast<int>(attribute), CUDA_SUCCESS;
-}
 ISOFOLD_FAKE cuFuncSetAttribute(CUfunction, CUfunction_attribute attribute, int value) {
   return state.function_attributes[attribute] = value, CUDA_SUCCESS;
 }
@@ -113,18 +102,10 @@ ISOFOLD_FAKE cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction, void** a
   state.argument = *static_cast<int*>(arguments[0]);
   return CUDA_SUCCESS;
 }
-ISOFOLD_FAKE cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction, int threads,
-                                                         std::size_t bytes) {
-  return *blocks = 2048 / threads - (bytes > 0 ? 1 : 0), CUDA_SUCCESS;
-}
-ISOFOLD_FAKE cuOccupancyMaxActiveClusters(int* clusters, CUfunction, const CUlaunchConfig* config) {
-  return *clusters = static_cast<int>(config->attrs[0].value.clusterDim.x) * 10, CUDA_SUCCESS;
-}
 ISOFOLD_FAKE cuStreamCreate(CUstream* stream, unsigned) { return make(stream, state.streams); }
 ISOFOLD_FAKE cuStreamDestroy_v2(CUstream) { return in_context(state.streams, -1); }
 ISOFOLD_FAKE cuStreamSynchronize(CUstream) { return in_context(state.waits, 1); }
 ISOFOLD_FAKE cuStreamGetCtx(CUstream, CUcontext* context) { return *context = context_of(0), CUDA_SUCCESS; }
-ISOFOLD_FAKE cuStreamWaitEvent(CUstream, CUevent, unsigned) { return CUDA_SUCCESS; }
 ISOFOLD_FAKE cuStreamIsCapturing(CUstream, CUstreamCaptureStatus* status) {
   return *status = state.capture, CUDA_SUCCESS;
 }
@@ -149,7 +130,6 @@ ISOFOLD_FAKE cuGraphLaunch(CUgraphExec, CUstream) { return CUDA_SUCCESS; }
 ISOFOLD_FAKE cuEventCreate(CUevent* event, unsigned) { return make(event, state.events); }
 ISOFOLD_FAKE cuEventDestroy_v2(CUevent) { return in_context(state.events, -1); }
 ISOFOLD_FAKE cuEventRecord(CUevent, CUstream) { return CUDA_SUCCESS; }
-ISOFOLD_FAKE cuEventSynchronize(CUevent) { return in_context(state.waits, 1); }
 ISOFOLD_FAKE cuEventElapsedTime(float* milliseconds, CUevent, CUevent) {
   return *milliseconds = 0.5f, CUDA_SUCCESS;
 }
@@ -183,15 +163,6 @@ CUresult copy(const void* from, void* to, std::size_t bytes) {
 void* at(CUdeviceptr pointer) { return reinterpret_cast<void*>(pointer); }
 }  // namespace
 
-ISOFOLD_FAKE cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, std::size_t bytes) {
-  return copy(from, at(to), bytes);
-}
-ISOFOLD_FAKE cuMemcpyDtoH_v2(void* to, CUdeviceptr from, std::size_t bytes) {
-  return copy(at(from), to, bytes);
-}
-ISOFOLD_FAKE cuMemcpyDtoD_v2(CUdeviceptr to, CUdeviceptr from, std::size_t bytes) {
-  return copy(at(from), at(to), bytes);
-}
 ISOFOLD_FAKE cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, std::size_t bytes, CUstream) {
   return copy(from, at(to), bytes);
 }
@@ -201,36 +172,6 @@ ISOFOLD_FAKE cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, std::size_t bytes,
 ISOFOLD_FAKE cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, std::size_t bytes, CUstream) {
   return copy(at(from), at(to), bytes);
 }
-ISOFOLD_FAKE cuMemsetD8_v2(CUdeviceptr to, unsigned char value, std::size_t count) {
-  return std::memset(at(to), value, count), CUDA_SUCCESS;
-}
 ISOFOLD_FAKE cuMemsetD8Async(CUdeviceptr to, unsigned char value, std::size_t count, CUstream) {
   return std::memset(at(to), value, count), CUDA_SUCCESS;
-}
-ISOFOLD_FAKE cuMemsetD32Async(CUdeviceptr, unsigned, std::size_t, CUstream) { return CUDA_SUCCESS; }
-ISOFOLD_FAKE cuPointerGetAttributes(unsigned count, CUpointer_attribute* attributes, void** values,
-                                    CUdeviceptr pointer) {
-  for (unsigned index = 0; index < count; ++index) {
-    // Addresses 1, 2 and 3 stand for device, managed and pinned memory; any other is unknown to CUDA.
-    const bool known = pointer >= 1 && pointer <= 3;
-    switch (attributes[index]) {
-      case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-        *static_cast<unsigned*>(values[index]) =
-            !known ? 0u : static_cast<unsigned>(pointer == 3 ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE);
-        break;
-      case CU_POINTER_ATTRIBUTE_IS_MANAGED:
-        *static_cast<unsigned*>(values[index]) = pointer == 2;
-        break;
-      case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-        *static_cast<int*>(values[index]) = known ? 1 : -2;
-        break;
-      case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
-        *static_cast<CUdeviceptr*>(values[index]) = known ? 0x1000 : 0;
-        break;
-      case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
-        *static_cast<std::size_t*>(values[index]) = known ? 4096 : 0;
-        break;
-    }
-  }
-  return CUDA_SUCCESS;
 }

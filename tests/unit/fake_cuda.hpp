@@ -12,6 +12,6 @@ struct FakeCuda {
   isofold::cuda::CUstreamCaptureMode capture_mode = isofold::cuda::CU_STREAM_CAPTURE_MODE_GLOBAL;
   std::map<unsigned, int> function_attributes;
   isofold::cuda::CUlaunchConfig launch{};
-  isofold::cuda::CUlaunchAttribute attributes[3]{};
+  isofold::cuda::CUlaunchAttribute attributes[2]{};
   int argument = 0;
 };
