@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-#include "error_text.hpp"
+#include "support/error_text.hpp"
 
 using namespace isofold;
 using namespace isofold::testing;

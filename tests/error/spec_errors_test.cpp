@@ -9,7 +9,7 @@
 #include <limits>
 #include <string>
 
-#include "error_text.hpp"
+#include "support/error_text.hpp"
 
 using namespace isofold;
 using namespace isofold::testing;

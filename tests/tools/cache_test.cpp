@@ -1,3 +1,4 @@
+// Needs NVRTC or the CPU backend.
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -16,7 +17,6 @@ class FilledCache {
     for (const char* n : {"64", "128"})
       CHECK(world.run({"inspect", "-n", n, "--device", device(), "--show", "usage"}).status == 0);
   }
-  static bool possible() { return has_nvrtc() || has_cpu_backend(); }
   static std::string device() { return has_nvrtc() ? "sm_90" : "cpu"; }
   std::string first_file() const {
     for (const auto& item : std::filesystem::directory_iterator(world.path("cache/entries")))
@@ -30,7 +30,6 @@ class FilledCache {
 }  // namespace
 
 TEST_CASE("cache list, verify, prune and clear") {
-  if (!FilledCache::possible()) return;
   const FilledCache cache;
   const CommandWorld& world = cache.world;
   const Json list = world.json({"cache", "list"});
@@ -53,12 +52,4 @@ TEST_CASE("cache list, verify, prune and clear") {
   CHECK(world.json({"cache", "prune", "--max-size", "1G", "--unused-for", "30d"}).at("removed") == 0);
   CHECK(world.json({"cache", "prune", "--max-size", "1K"}).at("removed") == 1);
   CHECK(world.json({"cache", "clear"}).at("removed") == 0);
-}
-
-TEST_CASE("a cache that cannot be used is an error of its own sub-command") {
-  CommandWorld world;
-  world.set("ISOFOLD_CACHE_DIR", "/dev/null/cache");
-  const auto result = world.run({"cache", "list"});
-  CHECK(result.status == 2);
-  CHECK(result.errors.find("/dev/null/cache") != result.errors.npos);
 }

@@ -2,6 +2,7 @@
 
 #include "command.hpp"
 #include "markup.hpp"
+#include "support/error_text.hpp"
 
 using namespace isofold::testing;
 
@@ -14,8 +15,6 @@ std::size_t count(const std::string& text, const std::string& part) {
   for (std::size_t place = text.find(part); place != text.npos; place = text.find(part, place + 1)) ++found;
   return found;
 }
-
-bool contains(const std::string& text, const std::string& part) { return count(text, part) > 0; }
 
 }  // namespace
 
@@ -100,27 +99,4 @@ TEST_CASE("a file that is no result of bench is refused by name") {
   Json json = Json::parse(good);
   json["lines"][0]["kernel_us"][0] = -3;
   refused(json.dump(), "-3");
-}
-
-TEST_CASE("bench measures on the CPU, and its document is what chart draws") {
-  if (!has_cpu_backend()) return;
-  const CommandWorld world;
-  const Json bench = world.json(
-      {"bench", "--device", "cpu", "-n", "256", "--tokens", "1,16", "--no-python", "--seconds", "0.5"});
-  CHECK(bench.at("tokens") == Json({1, 16}));
-  for (const Json& line : bench.at("lines")) {
-    CAPTURE(line.dump());
-    if (line.at("key") != "isofold" && line.at("key") != "copy") continue;
-    for (const Json& time : line.at("kernel_us")) CHECK(time.get<double>() > 0);
-  }
-  CHECK(bench.at("host_us").at("first_use_cold").get<double>() >
-        bench.at("host_us").at("first_use_memory").get<double>());
-  write_text(world.path("bench.json"), bench.dump());
-  const Json made = world.json({"chart", "--from", world.path("bench.json"), "--output", world.path("c")});
-  CHECK(markup_fault(read_text(made.at("svg"))) == "");
-  const auto words = world.run(
-      {"bench", "--device", "cpu", "-n", "256", "--tokens", "1", "--no-python", "--no-folds", "--no-host"});
-  CHECK(words.status == 0);
-  CHECK(contains(words.output, "% of copy"));
-  CHECK(contains(words.output, "not asked for (--no-folds)"));
 }

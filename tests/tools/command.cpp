@@ -52,11 +52,22 @@ Json CommandWorld::json(std::vector<std::string> arguments, int status) const {
   return document;
 }
 
+std::string CommandWorld::show(const std::string& what, const std::string& device) const {
+  const tools::ProgramResult result =
+      run({"inspect", "-n", "1024", "--show", what, "--device", device, "--tokens", "32"});
+  CAPTURE(what);
+  CAPTURE(device);
+  CAPTURE(result.errors);
+  CHECK(result.status == 0);
+  return result.output;
+}
+
 bool has_cpu_backend() { return !llvm_version().empty(); }
 
 bool has_nvrtc() {
   static const bool found = [] {
-    const Json doctor = CommandWorld().json({"doctor"});
+    // Asked outside of any test, where nothing can be checked.
+    const Json doctor = Json::parse(CommandWorld().run({"doctor", "--json"}).output);
     return doctor.at("gpu").contains("NVRTC") && !doctor.at("gpu").at("NVRTC").contains("missing");
   }();
   return found;

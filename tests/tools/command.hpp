@@ -27,6 +27,8 @@ class CommandWorld {
   tools::ProgramResult run(std::vector<std::string> arguments) const;
   /// Adds --json; the exit code has to be `status`, and standard output one JSON document.
   Json json(std::vector<std::string> arguments, int status = 0) const;
+  /// What `inspect --show <what>` prints for 32 rows of 1024 elements; the exit code has to be 0.
+  std::string show(const std::string& what, const std::string& device) const;
 
  private:
   std::string folder_;

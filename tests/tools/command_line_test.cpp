@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "command.hpp"
+#include "support/error_text.hpp"
 
 using namespace isofold::testing;
 using Arguments = std::vector<std::string>;
@@ -8,8 +9,6 @@ using Arguments = std::vector<std::string>;
 namespace {
 
 const Arguments sub_commands = {"tune", "inspect", "verify", "bench", "chart", "cache", "doctor"};
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 /// A command line that is refused, and words that the message must have.
 struct Refused {
@@ -129,12 +128,10 @@ TEST_CASE("doctor says what is here, what is missing and how to get it, and wher
   CHECK_FALSE(contains(words.output, "\x1b["));  // no colours without a terminal
 }
 
-TEST_CASE("a cache that cannot be written costs a warning, not the result") {
+TEST_CASE("a cache that cannot be used is an error of its own sub-command") {
   CommandWorld world;
   world.set("ISOFOLD_CACHE_DIR", "/dev/null/cache");
-  if (!has_nvrtc()) return;
-  const auto result = world.run({"inspect", "-n", "64", "--device", "sm_90", "--show", "ptx"});
-  CHECK(result.status == 0);
-  CHECK(contains(result.output, ".entry"));
-  CHECK(contains(result.errors, "/dev/null/cache"));
+  const auto result = world.run({"cache", "list"});
+  CHECK(result.status == 2);
+  CHECK(result.errors.find("/dev/null/cache") != result.errors.npos);
 }

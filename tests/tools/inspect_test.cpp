@@ -1,38 +1,23 @@
 #include <doctest/doctest.h>
 
 #include "command.hpp"
+#include "support/error_text.hpp"
 
 using namespace isofold::testing;
-
-namespace {
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
-
-std::string show(const CommandWorld& world, const std::string& what, const std::string& device) {
-  const auto result =
-      world.run({"inspect", "-n", "1024", "--show", what, "--device", device, "--tokens", "32"});
-  CAPTURE(what);
-  CAPTURE(device);
-  CAPTURE(result.errors);
-  CHECK(result.status == 0);
-  return result.output;
-}
-
-}  // namespace
 
 TEST_CASE("inspect needs no GPU for a GPU's source, plan, tree and candidates") {
   const CommandWorld world;
   for (const char* device : {"sm_80", "sm_90", "sm_100"}) {
-    CHECK(contains(show(world, "source", device), "__global__"));
-    CHECK(contains(show(world, "plan", device), "chosen by    cost model"));
-    CHECK(contains(show(world, "tree", device), "Who does what"));
-    CHECK(contains(show(world, "candidates", device), "cheapest first"));
+    CHECK(contains(world.show("source", device), "__global__"));
+    CHECK(contains(world.show("plan", device), "chosen by    cost model"));
+    CHECK(contains(world.show("tree", device), "Who does what"));
+    CHECK(contains(world.show("candidates", device), "cheapest first"));
   }
 }
 
 TEST_CASE("the command in a generated source makes that source again") {
   const CommandWorld world;
-  const std::string source = show(world, "source", "sm_90");
+  const std::string source = world.show("source", "sm_90");
   const std::string mark = "isofold inspect ";
   const std::size_t start = source.find(mark);
   REQUIRE(start != source.npos);
@@ -55,34 +40,6 @@ TEST_CASE("the command in a generated source makes that source again") {
   const auto again = world.run(arguments);
   CAPTURE(again.errors);
   CHECK(again.output == source);
-}
-
-TEST_CASE("PTX and usage come from NVRTC, SASS from a disassembler or with a word on how to get one") {
-  if (!has_nvrtc()) return;
-  const CommandWorld world;
-  CHECK(contains(show(world, "ptx", "sm_90"), ".target sm_90"));
-  CHECK(contains(show(world, "usage", "sm_90"), "registers"));
-  const Json usage = world.json({"inspect", "-n", "1024", "--show", "usage", "--device", "sm_80"});
-  for (const Json& kernel : usage.at("kernels")) {
-    CHECK(kernel.at("registers").get<int>() > 0);
-    CHECK(kernel.at("spill_bytes") == 0);
-    CHECK(kernel.at("occupancy").get<double>() > 0);
-    CHECK(kernel.at("occupancy").get<double>() <= 1);
-  }
-  const auto sass = world.run({"inspect", "-n", "1024", "--show", "sass", "--device", "sm_90"});
-  CHECK((sass.status == 0 ? contains(sass.output, "EXIT") : contains(sass.errors, "nvdisasm or cuobjdump")));
-}
-
-TEST_CASE("on the CPU there are LLVM IR and assembly, also for other processors") {
-  if (!has_cpu_backend()) return;
-  const CommandWorld world;
-  CHECK(contains(show(world, "llvm", "cpu"), "define"));
-  CHECK(show(world, "source", "cpu") == show(world, "llvm", "cpu"));
-  CHECK(contains(show(world, "asm", "avx2"), "ymm"));
-  CHECK(contains(show(world, "asm", "avx512"), "zmm"));
-  CHECK(contains(show(world, "asm", "aarch64"), "fmla"));
-  CHECK(contains(show(world, "usage", "cpu"), "object file"));
-  CHECK(contains(show(world, "tree", "cpu"), "vector registers"));
 }
 
 TEST_CASE("every view is one JSON document that says what it shows") {

@@ -1,3 +1,4 @@
+// Needs the CPU backend.
 #include <doctest/doctest.h>
 
 #include "command.hpp"
@@ -20,7 +21,6 @@ std::size_t lines(const std::string& text) {
 }  // namespace
 
 TEST_CASE("tune writes a table, keeps what is in it, and replaces its own record") {
-  if (!has_cpu_backend()) return;
   const CommandWorld world;
   const std::string file = world.path("folder/table.jsonl");
   const Json first = world.json(tune("256", file));
@@ -34,7 +34,6 @@ TEST_CASE("tune writes a table, keeps what is in it, and replaces its own record
 }
 
 TEST_CASE("what was tuned is used from then on") {
-  if (!has_cpu_backend()) return;
   const CommandWorld world;
   std::vector<std::string> arguments = tune("256", "");
   arguments.resize(arguments.size() - 2);  // no --output: the user's own table
@@ -44,7 +43,6 @@ TEST_CASE("what was tuned is used from then on") {
 }
 
 TEST_CASE("the price of invariance is printed with --folds") {
-  if (!has_cpu_backend()) return;
   const CommandWorld world;
   std::vector<std::string> arguments = tune("256", world.path("t.jsonl"));
   arguments.insert(arguments.end(), {"--folds", "--max-candidates", "1"});
@@ -54,7 +52,6 @@ TEST_CASE("the price of invariance is printed with --folds") {
 }
 
 TEST_CASE("a table that holds other things, or cannot be written, is refused before anything is measured") {
-  if (!has_cpu_backend()) return;
   const CommandWorld world;
   const std::string file = world.path("table.jsonl");
   write_text(file, "someone's notes\n");
@@ -68,7 +65,6 @@ TEST_CASE("a table that holds other things, or cannot be written, is refused bef
 }
 
 TEST_CASE("an interrupted tune leaves a whole table, or none") {
-  if (!has_cpu_backend()) return;
   const CommandWorld world;
   const std::string file = world.path("table.jsonl");
   for (const char* delay : {"0.2", "1"}) {

@@ -6,7 +6,10 @@
 #include <limits>
 #include <string>
 
+#include "support/error_text.hpp"
+
 using namespace isofold;
+using isofold::testing::contains;
 
 namespace {
 
@@ -30,16 +33,9 @@ struct Case {
     return parameters;
   }
   std::string error() const {
-    try {
-      bind();
-    } catch (const UsageError& error) {
-      return error.what();
-    }
-    return {};
+    return testing::usage_error([&] { bind(); });
   }
 };
-
-bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

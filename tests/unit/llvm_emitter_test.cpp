@@ -5,7 +5,10 @@
 
 #include <string>
 
+#include "support/error_text.hpp"
+
 using namespace isofold;
+using isofold::testing::contains;
 
 namespace {
 
@@ -13,8 +16,6 @@ Plan plan_for(std::string_view target, const RmsNormOptions& options, const CpuS
   const Spec spec = rms_norm(options);
   return make_plan(spec, default_fold(spec), schedule, cpu_traits(target)).value();
 }
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

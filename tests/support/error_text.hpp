@@ -2,6 +2,7 @@
 #include <isofold/error.hpp>
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace isofold::testing {
@@ -17,8 +18,8 @@ std::string usage_error(Action&& action) {
   return {};
 }
 
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
+inline bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
 }
 
 }  // namespace isofold::testing

@@ -1,0 +1,54 @@
+// Kernels that cannot be loaded, or not now. NVRTC compiles for a stand-in for libcuda.
+#include <isofold/isofold.hpp>
+
+#include <dlfcn.h>
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "environment.hpp"
+#include "fake_cuda.hpp"
+#include "support/error_text.hpp"
+
+using namespace isofold;
+using namespace isofold::testing;
+
+namespace {
+
+Runtime fake_device() { return Runtime({.device = "cuda:0", .cache_folder = "off", .tables = {}}); }
+
+}  // namespace
+
+TEST_CASE("a miss inside a capture names the kernel and asks nothing of the device") {
+  const Environment environment{{"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}};
+  const Runtime runtime = fake_device();
+  const Operator op = runtime.rms_norm({.n = 4096});
+  void* library = dlopen(ISOFOLD_FAKE_CUDA, RTLD_NOW | RTLD_NOLOAD);
+  REQUIRE(library != nullptr);
+  FakeCuda& cuda = *reinterpret_cast<FakeCuda* (*)()>(dlsym(library, "isofold_fake_cuda"))();
+  cuda.capture = cuda::CU_STREAM_CAPTURE_STATUS_ACTIVE;
+  const FakeCuda before = cuda;
+  const auto at = [](std::uintptr_t place) { return reinterpret_cast<void*>(place << 20); };
+  const std::string message = usage_error([&] {
+    op.launch(nullptr, {.x = {at(1)}, .residual = {}, .weight = at(2), .y = {at(3)}, .residual_out = {}}, 7);
+  });
+  CHECK(contains(message, "rms_norm over 7 tokens needs the kernel rms_norm-" + digest_of(op.plan(7))));
+  CHECK(contains(message, text(op.plan(7).schedule())));
+  CHECK(contains(message, "The capture is still valid"));
+  CHECK(cuda.waits == before.waits);
+  CHECK(cuda.libraries == before.libraries);
+  CHECK(cuda.buffers == before.buffers);
+  cuda.capture = cuda::CU_STREAM_CAPTURE_STATUS_NONE;
+  dlclose(library);
+}
+
+TEST_CASE("a kernel that the driver does not load") {
+  // The stand-in takes no real cubin.
+  const Environment environment{{"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}};
+  const Runtime runtime = fake_device();
+  const std::string message =
+      usage_error([&] { runtime.rms_norm({.n = 64}).prepare(std::vector<std::int64_t>{1}); });
+  INFO(message);
+  CHECK(contains(message, "cuLibraryLoadData"));
+}
