@@ -201,6 +201,8 @@ void RuntimeImpl::read_tables(const RuntimeOptions& options) {
   for (const std::string& path : settings_.tables.value) table_.read(path);
   for (const std::string& path : options.tables) table_.read(path);
   for (const std::string& warning : table_.warnings()) log_.warning(warning);
+  log_.debug(fmt::format("{} tuning records; disk cache: {}", table_.records().size(),
+                         disk_.usable() ? disk_.folder() : "off"));
 }
 
 Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_shared<RuntimeImpl>(options)) {}

@@ -23,11 +23,6 @@ bool is_program(const std::string& path) {
   return fs::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
 }
 
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 }  // namespace
 
 std::optional<std::string> find_program(const std::string& name, const std::vector<std::string>& folders) {
@@ -91,6 +86,11 @@ TemporaryFile::~TemporaryFile() {
   fs::remove(path_, error);
 }
 
-std::string TemporaryFile::read() const { return read_file(path_); }
+std::string TemporaryFile::read() const {
+  std::ifstream file(path_, std::ios::binary);
+  std::string content{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) throw UsageError("the temporary file " + path_ + " cannot be read");
+  return content;
+}
 
 }  // namespace isofold::tools

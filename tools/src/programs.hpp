@@ -30,6 +30,7 @@ class TemporaryFile {
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   ~TemporaryFile();
   const std::string& path() const { return path_; }
+  /// All of it. Throws UsageError when it is not there any more.
   std::string read() const;
 
  private:
