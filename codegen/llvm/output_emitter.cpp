@@ -152,7 +152,9 @@ void OutputEmitter::store(const Piece& piece, std::size_t output, const ValueLis
   else
     memory = builder_.CreateTrunc(bits[0], vector_type(element, piece.width));
   llvm::Value* address = element_address(builder_, element, pointers_->outputs[output], piece.first);
-  const auto alignment = piece.streaming ? static_cast<std::uint64_t>(4 * width_) : size_of(dtype);
+  // Streaming stores come to addresses that are multiples of their own size, up to that of a vector.
+  const std::uint64_t bytes = memory->getType()->getPrimitiveSizeInBits().getFixedValue() / 8;
+  const auto alignment = piece.streaming ? std::min(static_cast<std::uint64_t>(4 * width_), bytes) : size_of(dtype);
   llvm::StoreInst* stored = builder_.CreateAlignedStore(memory, address, llvm::Align(alignment));
   if (!piece.streaming) return;
   llvm::Metadata* one = llvm::ConstantAsMetadata::get(builder_.getInt32(1));

@@ -23,6 +23,8 @@ bool has_memory_markers(std::string_view file) {
 
 }  // namespace
 
+std::span<const std::string_view> CudaHelpers::names() { return order; }
+
 std::string CudaHelpers::add(Used used) {
   if (std::find(used_.begin(), used_.end(), used) == used_.end()) used_.push_back(used);
   return used.name;

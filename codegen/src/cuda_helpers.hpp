@@ -1,6 +1,7 @@
 #pragma once
 #include <isofold/codegen/dtype.hpp>
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,9 @@ class CudaHelpers {
   std::string pack(DType dtype);
   std::string round(DType dtype);
   std::string use(std::string_view name);
+
+  /// Of every helper that there is.
+  static std::span<const std::string_view> names();
 
   /// (name, text) of every used helper, dependencies first, in an order that never changes.
   std::vector<std::pair<std::string, std::string>> texts() const;

@@ -12,8 +12,9 @@ std::string CudaKernelWriter::body(KernelPart part) {
   std::string row = schedule_.blocks_per_row > 1 ? "blockIdx.x / BLOCKS_PER_ROW" : "blockIdx.x";
   if (schedule_.rows_per_block > 1) row = "(long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW";
   code_.line("const long long row = {};", row);
+  write_constants(part);
   if (part != KernelPart::outputs) {
-    write_reduction_pass(part);
+    write_reduction_pass();
     write_lane_tree();
     write_block_exchange(part);
   }
@@ -54,6 +55,23 @@ void CudaKernelWriter::write_position(KernelPart part) {
     // kernels after it may count on everything before this one being done. Measured: docs/benchmarks.md.
     code_.line("{}();", helpers_.use("wait_for_previous_kernel"));
     code_.line("{}();", helpers_.use("let_next_kernel_start"));
+  }
+}
+
+/// Named values that depend on nothing, once: printed where they are used, each would be printed again in every other.
+void CudaKernelWriter::write_constants(KernelPart part) {
+  std::vector<bool> wanted = needed_by(spec_, sum_);
+  if (part != KernelPart::partial_sums) {
+    for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
+      for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = more[i] || (wanted[i] && part == KernelPart::whole);
+  }
+  for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
+    const Node& node = spec_.nodes[i];
+    const int index = static_cast<int>(i);
+    if (!wanted[i] || level_[i] != Level::constant || node.name.empty()) continue;
+    expression_.unbind(index);
+    code_.line("const float {} = {};", node.name, expression_.print(index));
+    expression_.bind(index, node.name);
   }
 }
 
@@ -111,7 +129,7 @@ void CudaKernelWriter::close_batches() {
   if (schedule_.staging != Staging::registers) code_.close();
 }
 
-void CudaKernelWriter::write_reduction_pass(KernelPart) {
+void CudaKernelWriter::write_reduction_pass() {
   const bool keep = schedule_.staging != Staging::reread;
   std::vector<bool> needed = needed_by(spec_, sum_);
   if (keep)

@@ -28,10 +28,11 @@ class CudaKernelWriter {
  private:
   // Sections.
   void write_position(KernelPart part);
+  void write_constants(KernelPart part);
   void write_row_pointers(const std::vector<int>& tensors);
   void write_output_pointers(bool late);
   void write_early_weights();
-  void write_reduction_pass(KernelPart part);
+  void write_reduction_pass();
   void write_lane_tree();
   void write_block_exchange(KernelPart part);
   void write_segment_tree(const std::string& sums, const std::string& count, int number);

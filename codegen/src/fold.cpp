@@ -57,6 +57,7 @@ Fold default_fold(const Spec& spec) {
   // A leaf is one 16-byte access of the first input. A warp reads 32 leaves at once: a segment for each warp's worth
   // makes every launch shape from one warp to a cluster per row cheap. Rows of more than 8 such segments take fewer,
   // longer ones where only those keep 7 in 10 of a warp's lanes busy and begin at whole cache lines.
+  if (const std::string rule = broken_rule(spec); !rule.empty()) throw UsageError("spec: " + rule);
   Fold fold;
   fold.leaf = static_cast<int>(16 / size_of(spec.inputs.front().dtype));
   const std::int64_t count = leaves(fold, spec.n);

@@ -16,6 +16,10 @@
 #include <immintrin.h>
 #endif
 
+#ifdef __FAST_MATH__
+#error "the oracle compares NaN and counts on every rounding: -ffast-math and -Ofast cannot build it"
+#endif
+
 namespace isofold {
 namespace {
 

@@ -24,4 +24,10 @@ constexpr const OpInfo& op_info(Op op) {
   return op_table[0];  // not reached: input, constant and round are not in the table
 }
 
+/// Operands of any operation, those that are not written as calls included.
+constexpr int operand_count(Op op) {
+  if (op == Op::input || op == Op::constant) return 0;
+  return op == Op::round ? 1 : op_info(op).operands;
+}
+
 }  // namespace isofold

@@ -81,6 +81,8 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
     return fmt::format("staging=registers: {} elements per thread, at most {} fit", elements, max_elements_in_registers);
   if (elements > max_elements_per_thread)
     return fmt::format("{} elements per thread, at most {} are unrolled", elements, max_elements_per_thread);
+  if (s.staging == Staging::shared && carried_values(spec).empty())
+    return "staging=shared: no value of the row is needed again after the sum";
   if (s.early_weights && s.staging != Staging::registers) return "weights=early needs staging=registers";
   if (shape.shared_bytes > device.shared_per_block)
     return fmt::format("{} bytes of shared memory, a block has {}", shape.shared_bytes, device.shared_per_block);
@@ -118,7 +120,9 @@ std::string PlanResult::broken_rule() const {
 }
 
 PlanResult make_plan(const Spec& spec, const Fold& fold, const Schedule& schedule, const DeviceTraits& device) {
-  std::string rule = broken_rule(fold);
+  std::string rule = broken_rule(spec);
+  if (!rule.empty()) return "spec: " + rule;
+  rule = broken_rule(fold);
   if (rule.empty())
     rule = std::holds_alternative<GpuSchedule>(schedule)
                ? gpu_rule(spec, fold, std::get<GpuSchedule>(schedule), device)
@@ -136,6 +140,8 @@ std::string text(const Plan& plan) {
 }
 
 std::string digest_of(const Plan& plan) { return digest(text(plan)); }
+
+bool needs_workspace(const Plan& plan) { return plan.is_gpu() && plan.gpu().split == Split::workspace; }
 
 GpuShape gpu_shape(const Plan& plan) { return shape_of(plan.spec(), plan.fold(), plan.gpu()); }
 

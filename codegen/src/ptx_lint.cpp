@@ -3,20 +3,41 @@
 #include <fmt/format.h>
 
 #include <regex>
-#include <sstream>
 
 namespace isofold {
+namespace {
+
+/// An instruction that computes with floating-point numbers and is one of those whose result has one right answer, or
+/// that only moves or compares them. An addition without a rounding modifier may be contracted by ptxas.
+bool is_exact(const std::string& opcode) {
+  static const std::regex exact(
+      R"((add|sub|mul|fma|div|sqrt|rcp)\.rn\.f32|cvt\.rn\.(bf16|f16)(x2)?\.f32|cvt\.f32\.(bf16|f16)|(neg|abs|selp)\.f32)"
+      R"(|setp\.[a-z]+\.f32|(mov|ld|st|shfl)\.\S*)");
+  return std::regex_match(opcode, exact);
+}
+
+bool is_floating(const std::string& opcode) {
+  static const std::regex floating(R"(\.(f16|bf16|f32|f64|tf32|e4m3|e5m2)(x2|x4)?(\.|$)|\.(approx|ftz|sat|full))");
+  return std::regex_search(opcode, floating);
+}
+
+}  // namespace
 
 std::vector<std::string> lint_ptx(const std::string& ptx) {
-  // add.f32 and mul.f32 without a rounding modifier may be contracted by ptxas; mad is always a contraction.
-  static const std::regex broken(
-      R"(\.approx|\.ftz|^\s*(@!?%p\d+\s+)?(mad\.(rn\.|rz\.|rm\.|rp\.)?f(32|64)|(add|sub|mul|fma|div|sqrt)\.f32|(red|atom)\S*\.f(16|32|64))|(div|sqrt|rcp)\.full)");
+  // An opcode begins a statement, behind braces, labels and a predicate; directives begin with a point.
+  static const std::regex statement(R"((?:^|[;{}:]|@!?%\w+)\s*([a-z][a-z0-9_]*(?:(?:::|\.)[a-zA-Z0-9_]+)*))");
   std::vector<std::string> out;
-  std::istringstream lines(ptx);
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
+  int number = 0;
+  for (std::size_t begin = 0; begin < ptx.size();) {
+    ++number;
+    const std::size_t end = std::min(ptx.find('\n', begin), ptx.size());
+    const std::string line = ptx.substr(begin, end - begin);
     const std::string code = line.substr(0, line.find("//"));
-    if (std::regex_search(code, broken)) out.push_back(fmt::format("line {}: {}", number, line));
+    begin = end + 1;
+    for (std::sregex_iterator it(code.begin(), code.end(), statement), last; it != last; ++it) {
+      const std::string opcode = (*it)[1];
+      if (is_floating(opcode) && !is_exact(opcode)) out.push_back(fmt::format("line {}: {}", number, line));
+    }
   }
   return out;
 }

@@ -94,6 +94,30 @@ int sum_node(const Spec& spec) {
   return -1;
 }
 
+Spec with_sum_shown(const Spec& spec) {
+  Spec shown = spec;
+  const auto taken = [&](const std::string& name) {
+    const auto is = [&](const auto& named) { return named.name == name; };
+    return std::any_of(spec.nodes.begin(), spec.nodes.end(), is) || std::any_of(spec.inputs.begin(), spec.inputs.end(), is) ||
+           std::any_of(spec.outputs.begin(), spec.outputs.end(), is);
+  };
+  const auto free_name = [&](std::string name) {
+    while (taken(name)) name += "_";
+    return name;
+  };
+  const int sum = sum_node(spec);
+  std::string& name = shown.nodes[static_cast<std::size_t>(sum)].name;
+  if (name.empty()) name = free_name("shown_total");
+  int row = 0;  // any value that varies along the row
+  const auto level = levels(spec);
+  while (spec.nodes[static_cast<std::size_t>(row)].op != Op::input || level[static_cast<std::size_t>(row)] != Level::element) ++row;
+  shown.nodes.push_back({.op = Op::constant, .value = 0});
+  const int zero = static_cast<int>(shown.nodes.size()) - 1;
+  shown.nodes.push_back({.op = Op::fma, .a = row, .b = zero, .c = sum});
+  shown.outputs.push_back({free_name("shown_sum"), DType::f32, zero + 1});
+  return shown;
+}
+
 std::vector<bool> before_sum(const Spec& spec) {
   std::vector<bool> out;
   for (const Node& node : spec.nodes) {

@@ -4,43 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <map>
 #include <set>
 
 #include "op_table.hpp"
+#include "reserved_names.hpp"
 
 namespace isofold {
 namespace {
-
-// Words of C++ and names that generated code uses itself.
-constexpr std::array<std::string_view, 106> reserved_names{
-    "alignas",  "alignof",   "and",      "asm",      "auto",      "bool",     "break",    "case",     "catch",    "char",
-    "class",    "compl",     "concept",  "const",    "consteval", "constexpr", "constinit", "continue", "co_await",
-    "co_return", "co_yield", "decltype", "default",  "delete",    "do",       "double",   "dynamic_cast", "else",
-    "enum",     "explicit",  "export",   "extern",   "false",     "float",    "for",      "friend",   "goto",     "if",
-    "inline",   "int",       "long",     "mutable",  "namespace", "new",      "noexcept", "not",      "nullptr",  "operator",
-    "or",       "private",   "protected", "public",  "register",  "requires", "return",   "short",    "signed",
-    "sizeof",   "static",    "struct",   "switch",   "template",  "this",     "thread_local", "throw", "true",    "try",
-    "typedef",  "typeid",    "typename", "union",    "unsigned",  "using",    "virtual",  "void",     "volatile",
-    "wchar_t",  "while",     "xor",      "tokens",   "row",       "column",   "n",        "lane",     "warp",     "row_warp",
-    "block",    "element",   "live",     "batch",    "segment",   "distance", "pairs",    "factor",   "staged",
-    "staged_rows", "lane_sum", "lane_sums", "warp_sums", "block_sums", "workspace", "row_in_block", "i", "e", "p", "s"};
-// Generated names are made from a value's name and one of these.
-constexpr std::array<std::string_view, 6> reserved_endings{"_words", "_values", "_value", "_exact", "_row", "_stride"};
-constexpr std::array<std::string_view, 12> vector_types{"char", "uchar", "short", "ushort", "int",   "uint",
-                                                       "long", "ulong", "float", "double", "longlong", "ulonglong"};
-
-bool is_reserved(std::string_view name) {
-  if (std::find(reserved_names.begin(), reserved_names.end(), name) != reserved_names.end()) return true;
-  if (name == "b" || name == "k" || name == "w" || name == "dim3") return true;
-  for (const std::string_view ending : reserved_endings)
-    if (name.ends_with(ending)) return true;
-  const bool numbered = name.back() >= '1' && name.back() <= '4';
-  return numbered && std::find(vector_types.begin(), vector_types.end(), name.substr(0, name.size() - 1)) != vector_types.end();
-}
 
 bool is_name_char(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; }
 
@@ -59,7 +32,7 @@ class Parser {
     while (accept(';'));
     expect('}');
     if (peek() != '\0') fail("expected the end of the text");
-    check();
+    if (const std::string rule = broken_rule(spec_); !rule.empty()) fail(rule);
     return std::move(spec_);
   }
 
@@ -93,7 +66,7 @@ class Parser {
     const bool operation = std::any_of(op_table.begin(), op_table.end(), [&](const OpInfo& i) { return i.name == name; });
     if (name.empty() || name[0] < 'a' || name[0] > 'z' || name.size() > 32)
       fail(fmt::format("expected {}: a lower-case identifier of at most 32 characters", what));
-    if (operation || parse_dtype(name) || is_reserved(name))
+    if (operation || parse_dtype(name) || is_reserved_name(name))
       fail(fmt::format("'{}' is reserved and cannot be {}", name, what));
     return name;
   }
@@ -201,35 +174,6 @@ class Parser {
     if (error != std::errc() || !std::isfinite(value)) fail("expected a finite binary32 number");
     at_ = static_cast<std::size_t>(end - text_.data());
     return append({.op = Op::constant, .value = value});
-  }
-
-  void check() {
-    if (spec_.outputs.empty()) fail("a spec needs an output, `name: dtype = expression`");
-    const auto level = levels(spec_);
-    int sums = 0;
-    for (const Node& node : spec_.nodes) {
-      if (node.op != Op::sum) continue;
-      ++sums;
-      if (level[static_cast<std::size_t>(node.a)] != Level::element) fail("sum needs a value that varies along the row");
-    }
-    if (sums != 1) fail(fmt::format("a spec has exactly one sum, this one has {}", sums));
-    std::vector<bool> used(spec_.nodes.size(), false);
-    for (const Output& output : spec_.outputs) {
-      if (level[static_cast<std::size_t>(output.value)] != Level::element)
-        fail(fmt::format("output '{}' does not vary along the row", output.name));
-      const auto needed = needed_by(spec_, output.value);
-      for (std::size_t i = 0; i < used.size(); ++i) used[i] = used[i] || needed[i];
-    }
-    for (std::size_t i = 0; i < used.size(); ++i)
-      if (!used[i]) fail(fmt::format("'{}' is computed and not used by any output", spec_.nodes[i].name));
-    bool row_input = false;
-    for (std::size_t i = 0; i < spec_.inputs.size(); ++i) {
-      row_input = row_input || spec_.inputs[i].extent == Extent::row;
-      if (std::none_of(spec_.nodes.begin(), spec_.nodes.end(),
-                       [&](const Node& n) { return n.op == Op::input && n.tensor == static_cast<int>(i); }))
-        fail(fmt::format("input '{}' is not used", spec_.inputs[i].name));
-    }
-    if (!row_input) fail("a spec needs an input of extent row");
   }
 
   std::string_view text_;

@@ -47,6 +47,12 @@ int alignment_class_of(const Spec& spec, int bytes) {
   return lowest;
 }
 
+int alignment_bytes_of(const Spec& spec, int alignment_class) {
+  int bytes = 1 << widest_access;
+  while (bytes > 1 && alignment_class_of(spec, bytes) > alignment_class) bytes /= 2;
+  return bytes;
+}
+
 ArgumentLayout::ArgumentLayout(const Spec& spec) : n_(spec.n) {
   if (spec.inputs.size() + spec.outputs.size() > max_tensors)
     refuse(fmt::format("{} has {} inputs and {} outputs, together at most {} are allowed", spec.op,
@@ -70,7 +76,7 @@ ArgumentLayout::Region ArgumentLayout::check(const Facts& facts, const void* dat
   std::int64_t elements = 0;
   if (__builtin_mul_overflow(tokens - 1, distance, &elements) ||
       __builtin_add_overflow(elements, n_, &elements) ||
-      elements > (std::numeric_limits<std::int64_t>::max() >> facts.shift))
+      std::max(elements, distance) > (std::numeric_limits<std::int64_t>::max() >> facts.shift))
     refuse_size(facts.name, stride, tokens);
   Region region;
   region.begin = begin;

@@ -12,23 +12,24 @@
 namespace isofold {
 
 /// Tensors that one operator may have.
-inline constexpr std::size_t max_tensors = 16;
+inline constexpr std::size_t max_tensors = 24;
 
 /// The arguments of a launch after the checks: the kernel's parameters in the order of cuda_emitter.hpp, each
 /// 8 bytes wide (pointers of inputs and outputs, row strides in elements of row inputs and outputs, tokens).
 struct Parameters {
   std::array<std::uint64_t, 2 * max_tensors + 1> values;
   std::size_t count = 0;
-  /// Most elements per access that pointers and strides allow, as log2: a tensor that is aligned to 16 bytes
-  /// sets no limit, since no access is wider.
+  /// Lowest of the tensors' pointers and row strides.
   int alignment_class = 0;
 };
 
-/// Alignment classes: 1, 2, 4, ... 64 elements (max_leaf).
-inline constexpr int alignment_classes = 7;
+/// Alignment classes: accesses of 1, 2, 4 or 8 elements, and, last, no limit (16 bytes are the widest access).
+inline constexpr int alignment_classes = 5;
 
 /// Class of tensors that are all aligned to `bytes` (a power of two).
 int alignment_class_of(const Spec& spec, int bytes);
+/// The most bytes of which that is the class, or less.
+int alignment_bytes_of(const Spec& spec, int alignment_class);
 
 /// What the checks of a launch need to know of a Spec. Immutable.
 class ArgumentLayout {

@@ -24,8 +24,15 @@ std::uint64_t next(std::uint64_t& state) {  // SplitMix64
   return z ^ (z >> 31);
 }
 
+/// Powers of two on each side of 1 over which ordinary numbers are spread: sums of their squares are not exact, even those
+/// of the shortest mantissa.
+constexpr int spread = 3;
+
 enum class RowKind { ordinary, any_magnitude, rare_specials, subnormal, minus_zero, any_bits };
-constexpr int row_kinds = 6;
+/// In turns. Every second or third row is ordinary: those tell reduction trees apart.
+constexpr RowKind row_kinds[] = {RowKind::ordinary,  RowKind::any_magnitude, RowKind::ordinary,   RowKind::rare_specials,
+                                 RowKind::subnormal, RowKind::ordinary,      RowKind::minus_zero, RowKind::any_bits};
+constexpr auto row_kind_count = static_cast<int>(std::size(row_kinds));
 
 struct Format {
   int bits, mantissa, exponent;
@@ -48,11 +55,11 @@ std::uint32_t element(RowKind kind, const Format& format, std::uint64_t& state) 
   };
   switch (kind) {
     case RowKind::ordinary:
-      return scaled(2);
+      return scaled(spread);
     case RowKind::any_magnitude:
       return scaled(std::min(40, format.bias() - 1));
     case RowKind::rare_specials:
-      if ((random >> 40) % 97 != 0) return scaled(2);
+      if ((random >> 40) % 97 != 0) return scaled(spread);
       return sign | format.exponent_mask() << format.mantissa | ((random & 1) != 0 ? mantissa : 0);
     case RowKind::subnormal:
       return sign | mantissa;
@@ -74,7 +81,8 @@ std::vector<std::byte> hard_rows(DType dtype, std::int64_t rows, std::int64_t n,
   std::byte* place = bytes.data();
   for (std::int64_t row = 0; row < rows; ++row) {
     // The second turn shifts the kinds of every tensor by another amount.
-    const auto kind = static_cast<RowKind>((row + first_kind * (1 + row / row_kinds)) % row_kinds);
+    const RowKind kind =
+        row_kinds[static_cast<std::size_t>((row + first_kind * (1 + row / row_kind_count)) % row_kind_count)];
     for (std::int64_t i = 0; i < n; ++i, place += size) {
       const std::uint32_t bits = element(kind, format, state);
       const auto half = static_cast<std::uint16_t>(bits);
@@ -104,13 +112,13 @@ BitGate::BitGate(const KernelTarget& target, const Spec& spec, const Fold& fold)
     : queue_(target),
       spec_(spec),
       layout_(spec),
-      oracle_rows_(std::clamp<std::int64_t>(most_oracle_elements / spec.n, 2 * row_kinds, most_oracle_rows)) {
+      oracle_rows_(std::clamp<std::int64_t>(most_oracle_elements / spec.n, 2 * row_kind_count, most_oracle_rows)) {
   std::vector<ConstView> input_views;
   std::vector<View> output_views;
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const Tensor& tensor = spec.inputs[i];
     const bool row = tensor.extent == Extent::row;
-    inputs_.push_back(hard_rows(tensor.dtype, row ? oracle_rows_ : 1, spec.n, static_cast<int>(row ? i : 2)));
+    inputs_.push_back(hard_rows(tensor.dtype, row ? oracle_rows_ : 1, spec.n, static_cast<int>(row ? i : 3)));
     input_views.push_back({inputs_.back().data(), spec.n});
   }
   for (const Output& output : spec.outputs) {

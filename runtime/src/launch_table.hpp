@@ -34,8 +34,8 @@ std::vector<LaunchRange> modelled_ranges(const Spec& spec, const Fold& fold, con
 std::vector<LaunchRange> ranges_of(const TableRecord& record, const Spec& spec, const Fold& fold,
                                    const DeviceTraits& device, const std::string& origin);
 
-/// What an operator launches: for each token range a schedule, and for each alignment class the kernel once
-/// it is loaded. The ranges never change; kernels are only added. Thread-safe, reading takes no lock.
+/// What an operator launches: for each token range a schedule, and for each access width that alignment leaves the kernel
+/// once it is loaded; alignment classes that come to the same kernel share it. The ranges never change; kernels are only added. Thread-safe, reading takes no lock.
 class LaunchTable {
  public:
   LaunchTable(const Spec& spec, const Fold& fold, const DeviceTraits& device,
@@ -47,17 +47,24 @@ class LaunchTable {
   Plan plan(std::size_t range, int alignment_class) const;
 
   const Kernel* find(std::size_t range, int alignment_class) const {
-    return slots_[range][static_cast<std::size_t>(alignment_class)].load(std::memory_order_acquire);
+    return slots_[range][slot_of(range, alignment_class)].load(std::memory_order_acquire);
   }
+  /// Do both classes take the same kernel?
+  bool same_kernel(std::size_t range, int a, int b) const { return slot_of(range, a) == slot_of(range, b); }
   void insert(std::size_t range, int alignment_class, std::shared_ptr<const Kernel> kernel);
 
  private:
   using Slots = std::array<std::atomic<const Kernel*>, alignment_classes>;
+  int vector(std::size_t range, int alignment_class) const;
+  std::size_t slot_of(std::size_t range, int alignment_class) const {
+    return slot_of_class_[range][static_cast<std::size_t>(alignment_class)];
+  }
   Spec spec_;
   Fold fold_;
   DeviceTraits device_;
   std::vector<LaunchRange> ranges_;
   std::vector<std::int64_t> firsts_;
+  std::vector<std::array<std::uint8_t, alignment_classes>> slot_of_class_;
   std::vector<Slots> slots_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<const Kernel>> kernels_;

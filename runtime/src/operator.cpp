@@ -22,20 +22,13 @@ const Spec& Operator::spec() const { return impl_->spec(); }
 const Fold& Operator::fold() const { return impl_->fold(); }
 std::string Operator::bits_id() const { return impl_->bits_id(); }
 
-void Operator::prepare(std::span<const std::int64_t> tokens, const PrepareOptions& options) {
+void Operator::prepare(std::span<const std::int64_t> tokens, const PrepareOptions& options) const {
   const int lowest_class = alignment_class_of(spec(), options.alignment);
-  LaunchTable& table = impl_->table();
-  std::vector<std::size_t> ranges;
-  for (const std::int64_t count : tokens) {
-    check_positive(count);
-    ranges.push_back(table.range_of(count));
-  }
-  std::sort(ranges.begin(), ranges.end());
-  ranges.erase(std::unique(ranges.begin(), ranges.end()), ranges.end());
-  impl_->prepare(table, ranges, lowest_class);
+  for (const std::int64_t count : tokens) check_positive(count);
+  impl_->prepare(tokens, lowest_class);
 }
 
-void Operator::prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options) {
+void Operator::prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options) const {
   check_positive(max_tokens);
   std::vector<std::int64_t> tokens = boundaries();
   std::erase_if(tokens, [&](std::int64_t count) { return count > max_tokens; });

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <numeric>
 #include <utility>
@@ -85,6 +86,7 @@ LaunchTable& OperatorImpl::make_table() const {
 }
 
 void OperatorImpl::use(std::vector<LaunchRange> ranges) const {
+  const std::lock_guard preparing(preparing_);
   auto next = std::make_unique<LaunchTable>(spec_, fold_, runtime_->device(), std::move(ranges));
   // What could be launched without compiling stays so: the new table gets the alignment classes of the old
   // one.
@@ -96,7 +98,7 @@ void OperatorImpl::use(std::vector<LaunchRange> ranges) const {
     for (std::size_t range = 0; range < now.ranges().size(); ++range)
       used |= now.find(range, alignment_class) != nullptr;
     if (!used) continue;
-    prepare(*next, all, alignment_class);
+    load(*next, all, alignment_class);
     break;
   }
   const std::lock_guard guard(mutex_);
@@ -104,12 +106,23 @@ void OperatorImpl::use(std::vector<LaunchRange> ranges) const {
   current_.store(tables_.back().get(), std::memory_order_release);
 }
 
-void OperatorImpl::prepare(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const {
+void OperatorImpl::prepare(std::span<const std::int64_t> tokens, int lowest_class) const {
+  const std::lock_guard preparing(preparing_);
+  LaunchTable& table = this->table();
+  std::vector<std::size_t> ranges;
+  for (const std::int64_t count : tokens) ranges.push_back(table.range_of(count));
+  std::sort(ranges.begin(), ranges.end());
+  ranges.erase(std::unique(ranges.begin(), ranges.end()), ranges.end());
+  load(table, ranges, lowest_class);
+}
+
+void OperatorImpl::load(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const {
   std::vector<std::pair<std::size_t, int>> missing;
   std::vector<Plan> plans;
   for (const std::size_t range : ranges)
     for (int alignment_class = lowest_class; alignment_class < alignment_classes; ++alignment_class) {
       if (table.find(range, alignment_class) != nullptr) continue;
+      if (alignment_class > lowest_class && table.same_kernel(range, alignment_class, alignment_class - 1)) continue;
       missing.emplace_back(range, alignment_class);
       plans.push_back(table.plan(range, alignment_class));
     }
@@ -133,11 +146,13 @@ const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t r
     if (capturing)
       throw UsageError(fmt::format(
           "{} over {} tokens needs the kernel {}-{} ({}), which is not prepared, and the stream is being "
-          "captured, where "
-          "nothing can be compiled or loaded. Call prepare for this token count and alignment ({} elements) "
-          "before the "
-          "capture. The capture is still valid; this launch is not in it",
-          spec_.op, tokens, spec_.op, digest_of(plan), text(plan.schedule()), 1 << alignment_class));
+          "captured, where nothing can be compiled or loaded. Call prepare for this token count with an "
+          "alignment of {} bytes before the capture. {}",
+          spec_.op, tokens, spec_.op, digest_of(plan), text(plan.schedule()),
+          alignment_bytes_of(spec_, alignment_class),
+          status == cuda::CU_STREAM_CAPTURE_STATUS_INVALIDATED
+              ? "Another call had invalidated the capture before"
+              : "The capture is still valid; this launch is not in it"));
   }
   const std::shared_ptr<const Kernel> kernel = runtime_->store().kernel(plan);
   table.insert(range, alignment_class, kernel);

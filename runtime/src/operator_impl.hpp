@@ -56,13 +56,14 @@ class OperatorImpl {
   /// Launches from now on choose from these ranges.
   void use(std::vector<LaunchRange> ranges) const;
 
-  /// Loads the kernels of these ranges of `table` for `lowest_class` and every class above it.
-  void prepare(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const;
+  /// Loads the kernels of these token counts for `lowest_class` and every class above it.
+  void prepare(std::span<const std::int64_t> tokens, int lowest_class) const;
   void launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
               std::span<const MutableTensor> outputs, std::int64_t tokens) const;
 
  private:
   LaunchTable& make_table() const;
+  void load(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const;
   const Kernel& prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class,
                                    CUstream_st* stream, std::int64_t tokens) const;
 
@@ -72,7 +73,8 @@ class OperatorImpl {
   std::string bits_id_;
   ArgumentLayout layout_;
   RmsNormNames rms_norm_names_;
-  mutable std::mutex mutex_;
+  mutable std::mutex preparing_;  // held while a table gets kernels, so that `use` misses none; taken before mutex_
+  mutable std::mutex mutex_;      // of tables_
   mutable std::vector<std::unique_ptr<LaunchTable>>
       tables_;  // replaced ones are kept: a launch may be reading them
   mutable std::atomic<LaunchTable*> current_ = nullptr;

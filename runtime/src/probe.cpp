@@ -24,6 +24,10 @@ constexpr std::string_view probe_text =
     " fused: f32 = fma(left, right, third);"
     " quotient: f32 = div(left, right);"
     " root: f32 = sqrt(left);"
+    " inverse: f32 = div(1, left);"
+    " eighth: f32 = div(left, 8);"
+    " rounded_bf16: f32 = bf16(left);"
+    " rounded_f16: f32 = f16(left);"
     " to_bf16: bf16 = mul(left, 1);"
     " to_f16: f16 = mul(left, 1);"
     " from_f16: f32 = add(half, 0);"
@@ -103,6 +107,10 @@ const std::vector<std::string>& probe_digests() {
       "394a1b7da0258fe950007b13b0a3224f",  // fused
       "15cf7ba405161c46b5057c55d8d92b66",  // quotient
       "cb9fb645542be4ffdbfa965bbe10179e",  // root
+      "ed5fb2afaf3af2d85a01fae7e15de3d0",  // inverse
+      "2c533dc373c3df85cc6dd2a7cc6944a2",  // eighth
+      "5c969852e013b34ba2027c225badf2d3",  // rounded_bf16
+      "7aecf8536ff6b0086d9a879f79c327a9",  // rounded_f16
       "1e81cb951e920d53942baa1a07c02f18",  // to_bf16
       "dc4935e4d67a4abfc381ee991bdfa920",  // to_f16
       "1d3933117b751343bfb7f0a8144605e0",  // from_f16

@@ -46,53 +46,6 @@ int parse_ordinal(const std::string& device) {
   return ordinal;
 }
 
-int operands_of(Op op) {
-  switch (op) {
-    case Op::input:
-    case Op::constant:
-      return 0;
-    case Op::sqrt:
-    case Op::round:
-    case Op::sum:
-      return 1;
-    case Op::add:
-    case Op::mul:
-    case Op::div:
-      return 2;
-    case Op::fma:
-      return 3;
-  }
-  return -1;
-}
-
-/// What `text` takes for granted: operands and tensors that exist, and inner expressions that are used once.
-void check_structure(const Spec& spec) {
-  const auto size = static_cast<int>(std::min(spec.nodes.size(), max_spec_text));
-  std::vector<bool> used(spec.nodes.size(), false);
-  bool whole = spec.nodes.size() <= max_spec_text;
-  for (int i = 0; i < size && whole; ++i) {
-    const Node& node = spec.nodes[static_cast<std::size_t>(i)];
-    const std::array operands{node.a, node.b, node.c};
-    whole = operands_of(node.op) >= 0;
-    if (node.op == Op::input)
-      whole = node.tensor >= 0 && static_cast<std::size_t>(node.tensor) < spec.inputs.size();
-    for (int k = 0; k < operands_of(node.op) && whole; ++k) {
-      const int operand = operands[static_cast<std::size_t>(k)];
-      whole = operand >= 0 && operand < i;
-      if (!whole) break;
-      const auto place = static_cast<std::size_t>(operand);
-      const Node& value = spec.nodes[place];
-      whole = !used[place] || !value.name.empty() || operands_of(value.op) == 0;
-      used[place] = true;
-    }
-  }
-  for (const Output& output : spec.outputs) whole = whole && output.value >= 0 && output.value < size;
-  if (!whole)
-    throw UsageError(
-        "a Spec was put together by hand with operands, tensors or outputs that do not exist, or with inner "
-        "expressions that are used twice; parse_spec makes only Specs that are right");
-}
-
 }  // namespace
 
 DeviceTraits traits_of(const DeviceInfo& info) {
@@ -216,7 +169,7 @@ Operator Runtime::rms_norm(const RmsNormOptions& options) const {
 
 Operator Runtime::make_operator(const Spec& spec, std::optional<Fold> fold) const {
   // A Spec can also be put together by hand. It is one when its text parses back to it.
-  check_structure(spec);
+  if (const std::string rule = broken_rule(spec); !rule.empty()) throw UsageError("spec: " + rule);
   if (const Spec checked = parse_spec(text(spec)); !(checked == spec))
     throw UsageError("this Spec is not what its text says: " + text(spec));
   const Fold chosen = fold.value_or(default_fold(spec));

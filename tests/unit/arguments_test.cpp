@@ -172,11 +172,11 @@ TEST_CASE("slices of one larger row may lie side by side") {
 TEST_CASE("a Spec with more tensors than a launch can pass is refused") {
   std::string text = "wide N=8 (x0: f32[row]";
   std::string sum = "x0";
-  for (int i = 1; i < 16; ++i) {
+  for (int i = 1; i < 24; ++i) {
     text += ", x" + std::to_string(i) + ": f32[row]";
     sum = "add(" + sum + ", x" + std::to_string(i) + ")";
   }
   text += ") { total = sum(" + sum + "); y: f32 = mul(x0, total) }";
   CHECK_THROWS_WITH_AS(ArgumentLayout{parse_spec(text)},
-                       "wide has 16 inputs and 1 outputs, together at most 16 are allowed", UsageError);
+                       "wide has 24 inputs and 1 outputs, together at most 24 are allowed", UsageError);
 }

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <isofold/codegen/digest.hpp>
 #include <isofold/codegen/fold.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/error.hpp>
@@ -39,6 +40,10 @@ TEST_CASE("the default fold is frozen by the numerics version") {
   CHECK(folded(8192, DType::bf16) == "leaf=8 lanes=32 segments=16");
   CHECK(folded(16384, DType::bf16) == "leaf=8 lanes=32 segments=64");
   CHECK(folded(65536, DType::f32) == "leaf=4 lanes=32 segments=64");
+  std::string all;
+  for (const DType dtype : {DType::bf16, DType::f16, DType::f32})
+    for (std::int64_t n = 1; n <= max_row_length; ++n) all += folded(n, dtype) + "\n";
+  CHECK_MESSAGE(digest(all) == "ea0d234bdbdcaece9585e71bc682797d", "another default fold is another numerics version");
 }
 
 TEST_CASE("every default fold is well formed and covers the row") {

@@ -2,6 +2,7 @@
 
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cost_model.hpp>
+#include <isofold/codegen/cpu_backend.hpp>
 #include <isofold/tuner.hpp>
 
 #include <doctest/doctest.h>
@@ -80,13 +81,24 @@ TEST_CASE("less alignment takes narrower accesses and nothing else") {
 }
 
 TEST_CASE("a slot keeps its first kernel") {
-  LaunchTable table(spec, fold, device, {{1, GpuSchedule{.threads_per_row = 128}, ""}});
+  LaunchTable table(spec, fold, device, {{1, GpuSchedule{.threads_per_row = 128, .vector = 8}, ""}});
   CHECK(table.find(0, 3) == nullptr);
   const auto first = std::make_shared<NoKernel>(table.plan(0, 3));
   table.insert(0, 3, first);
   table.insert(0, 3, std::make_shared<NoKernel>(table.plan(0, 3)));
   CHECK(table.find(0, 3) == first.get());
   CHECK(table.find(0, 2) == nullptr);
+  CHECK(table.find(0, alignment_classes - 1) == first.get());  // 8 elements are all that a leaf has
+}
+
+TEST_CASE("alignment classes that come to the same kernel share it") {
+  const Spec odd = rms_norm({.n = 4097});
+  const LaunchTable gpu(odd, default_fold(odd), device, {{1, GpuSchedule{.threads_per_row = 128}, ""}});
+  const LaunchTable cpu(spec, fold, host_cpu_traits(), {{1, CpuSchedule{}, ""}});
+  for (int alignment_class = 1; alignment_class < alignment_classes; ++alignment_class) {
+    CHECK(gpu.same_kernel(0, 0, alignment_class));
+    CHECK(cpu.same_kernel(0, 0, alignment_class));
+  }
 }
 
 TEST_CASE("measured counts become ranges with boundaries between them") {

@@ -49,7 +49,7 @@ TEST_CASE("make_plan names the broken rule") {
   const auto broken = [&](auto change, const char* words, const DeviceTraits& device = h100) {
     GpuSchedule bad = good;
     change(bad);
-    CAPTURE(words);
+    CAPTURE(std::string(words));
     CHECK(rule(spec, bad, device).find(words) != std::string::npos);
   };
   broken([](auto& s) { s.threads_per_row = 96; }, "power of two");
@@ -59,7 +59,7 @@ TEST_CASE("make_plan names the broken rule") {
   broken([](auto& s) { s.blocks_per_row = 2; }, "split=none");
   broken([](auto& s) { s.blocks_per_row = 2, s.split = Split::cluster; }, "needs sm_90", a100);
   broken([](auto& s) { s.dependent_launch = true; }, "needs sm_90", a100);
-  broken([](auto& s) { s.blocks_per_row = 8, s.split = Split::cluster; }, "only 32 segments");
+  broken([](auto& s) { s.blocks_per_row = 8, s.split = Split::cluster; }, "only 16 segments");
   broken([](auto& s) { s.blocks_per_row = 2, s.split = Split::workspace; }, "staging=reread");
   broken([](auto& s) { s.vector = 16; }, "vector=16");
   broken([](auto& s) { s.threads_per_row = 64; }, "128 elements per thread");

@@ -41,6 +41,29 @@ struct Harmful final : Kernel {
 
 }  // namespace
 
+TEST_CASE("the bit gate tells a tree from its neighbours") {
+  const Runtime runtime = cpu();
+  KernelStore& store = runtime.impl()->store();
+  for (const bool residual : {false, true})
+    for (const DType dtype : {DType::bf16, DType::f16, DType::f32})
+      for (const std::int64_t n : {64, 512, 4096, 8192}) {
+        const Spec spec = with_sum_shown(rms_norm({.n = n, .dtype = dtype, .residual = residual}));
+        const Fold right = default_fold(spec);
+        BitGate gate(store.target(), spec, right);
+        const auto passes = [&](const Fold& fold) {
+          const Plan plan = make_plan(spec, fold, CpuSchedule{.width = 8}, runtime.device()).value();
+          return gate.check(*store.load(plan, store.image(plan))).empty();
+        };
+        CHECK(passes(right));
+        for (const Fold& wrong : {Fold{right.leaf, right.lanes, 2 * right.segments}, Fold{right.leaf, right.lanes / 2, right.segments},
+                                  Fold{right.leaf / 2, right.lanes, right.segments}}) {
+          CAPTURE(text(spec));
+          CAPTURE(text(wrong));
+          CHECK(!passes(wrong));
+        }
+      }
+}
+
 TEST_CASE("the bit gate sees one wrong bit and one byte too many") {
   const Runtime runtime = cpu();
   KernelStore& store = runtime.impl()->store();

@@ -84,12 +84,14 @@ class Operator {
   /// capturing a stream meanwhile. The first use of a runtime's device also runs the numerics probe. Throws
   /// UsageError for a count below 1, an alignment that is no power of two or less than an element, and when
   /// the device fails the probe.
-  void prepare(std::span<const std::int64_t> tokens, const PrepareOptions& options = {});
+  void prepare(std::span<const std::int64_t> tokens, const PrepareOptions& options = {}) const;
   /// The same for every token count from 1 to max_tokens.
-  void prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options = {});
+  void prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options = {}) const;
 
-  /// Enqueues the computation of `tokens` rows. tokens == 0 succeeds and does nothing. On the CPU `stream` is
-  /// ignored and the call returns when the result is there. After `prepare` for this token count and
+  /// Enqueues the computation of `tokens` rows. tokens == 0 succeeds and does nothing. `stream` belongs to the
+  /// device's primary context, the one of the CUDA runtime and so of PyTorch, whatever context is current; a null
+  /// stream is that context's legacy stream. On the CPU it is ignored and the call returns when the result is there.
+  /// The operator, or the runtime it came from, outlives the launch and every CUDA graph that has it. After `prepare` for this token count and
   /// alignment the call allocates nothing, does not synchronise, and may be captured in a CUDA graph;
   /// without, it compiles first, or, inside a capture, throws UsageError naming the missing kernel and leaves
   /// the capture valid. Throws UsageError, before anything is written, for null or misaligned pointers, a
@@ -133,7 +135,7 @@ class Runtime {
   /// Takes well under a millisecond; nothing is compiled. Throws UsageError for options that `rms_norm`
   /// refuses.
   Operator rms_norm(const RmsNormOptions& options) const;
-  /// Any Spec of at most 16 tensors with the default fold, or with a given one. Throws UsageError for a Spec
+  /// Any Spec of at most 24 tensors with the default fold, or with a given one. Throws UsageError for a Spec
   /// put together by hand that parse_spec would not make, and for a fold that is not well formed.
   Operator make_operator(const Spec& spec, std::optional<Fold> fold = std::nullopt) const;
 

@@ -84,11 +84,19 @@ std::string text(const Spec& spec);
 /// defined before they are used, once. parse_spec(text(s)) == s.
 Spec parse_spec(std::string_view text);
 
+/// The first rule that a Spec breaks, in words, or an empty string: operands that exist, inner values without a name used
+/// once, exactly one sum, outputs that vary along the row, nothing unused. parse_spec gives only Specs that break none.
+std::string broken_rule(const Spec& spec);
+
 /// Level of every node: the largest of its operands', and `row` for a sum.
 std::vector<Level> levels(const Spec& spec);
 
 /// Index of the only `sum` node, or -1.
 int sum_node(const Spec& spec);
+
+/// The same question with its sum, unrounded, as one more f32 output. A result rounded to 16 bits hides most differences
+/// between two reduction trees; this one shows them. (Where the first row input is NaN or infinite, so is the output.)
+Spec with_sum_shown(const Spec& spec);
 
 /// True for each node whose value follows, without the sum, from the tensors alone.
 std::vector<bool> before_sum(const Spec& spec);
