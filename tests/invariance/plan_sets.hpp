@@ -21,6 +21,9 @@ struct PlanSet {
 /// of the emitters.
 std::vector<PlanSet> plan_sets();
 
+/// The same with the sum itself as one more output: rounded to 16 bits, y hides most differences between two trees.
+PlanSet exposed(PlanSet set);
+
 /// Fewer and larger sets, for compilers that take long.
 std::vector<PlanSet> few_plan_sets();
 
