@@ -156,7 +156,7 @@ std::vector<SettingLine> describe(const Settings& s) {
       {"ISOFOLD_CACHE", s.cache.value ? "on" : "off", s.cache.source, "disk cache: on or off"},
       {"ISOFOLD_CACHE_DIR", s.cache_dir.value.value_or(""), s.cache_dir.source, "folder of the disk cache"},
       {"ISOFOLD_TABLES", joined(s.tables.value), s.tables.source,
-       "tuning tables searched first: files or folders, separated by ':'"},
+       "tuning tables that take precedence: files or folders, separated by ':'"},
       {"ISOFOLD_NVRTC", s.nvrtc.value.value_or(""), s.nvrtc.source, "NVRTC library to open"},
       {"ISOFOLD_CUDA", s.cuda.value.value_or(""), s.cuda.source, "CUDA driver library to open"},
       {"ISOFOLD_DUMP", s.dump.value.value_or(""), s.dump.source,

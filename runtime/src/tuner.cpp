@@ -40,6 +40,15 @@ std::string environment_of(RuntimeImpl& runtime) {
                      driver % 1000 / 10, runtime.store().target().nvrtc->version(), date);
 }
 
+/// Tells each range the largest count that chose it.
+void note_last_counts(std::vector<TableRange>& ranges, const std::vector<TokenResult>& results) {
+  for (const TokenResult& result : results)
+    for (TableRange& range : ranges)
+      if (range.first_tokens <= result.tokens &&
+          (&range == &ranges.back() || result.tokens < (&range)[1].first_tokens))
+        range.last_measured_tokens = result.tokens;
+}
+
 }  // namespace
 
 std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results) {
@@ -50,7 +59,7 @@ std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results) {
     const Timing* choice = &result.timings.front();
     if (!ranges.empty())
       for (const Timing& timing : result.timings)
-        if (timing.schedule == ranges.back().schedule &&
+        if (timing.schedule == ranges.back().schedule && timing.stage == choice->stage &&
             timing.microseconds <= same_speed * result.timings.front().microseconds)
           choice = &timing;
     if (ranges.empty() || choice->schedule != ranges.back().schedule)
@@ -71,14 +80,20 @@ TuneResult tune(Operator& op, const TuneOptions& options) {
   search.verify();
   search.measure();
   TuneResult result = search.take();
-  if (result.rejected > 0 && result.rejected == result.candidates)
-    throw InternalError("no schedule has the oracle's bits; the first: " + result.rejected_schedules.front());
+  if (result.tokens.empty()) {
+    if (result.rejected > 0)
+      throw InternalError("no schedule has the oracle's bits; the first: " +
+                          result.rejected_schedules.front());
+    if (!result.refused_schedules.empty())
+      throw UsageError("no schedule can be used here; the first: " + result.refused_schedules.front());
+  }
   result.record = {.spec = text(op.spec()),
                    .fold = text(op.fold()),
                    .device = text(impl.runtime().device()),
                    .environment = environment_of(impl.runtime()),
                    .ranges = ranges_of(result.tokens),
                    .origin = "tuned in this process"};
+  note_last_counts(result.record.ranges, result.tokens);
   if (!result.record.ranges.empty())
     impl.use(ranges_of(result.record, op.spec(), op.fold(), impl.runtime().device(), result.record.origin));
   return result;

@@ -40,7 +40,7 @@ constexpr double first_stage_share = 0.6;
 }  // namespace
 
 TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
-    : op_(op), runtime_(op.runtime()), options_(options) {
+    : op_(op), runtime_(op.runtime()), options_(options), shown_(with_sum_shown(op.spec())) {
   std::vector<Fold> folds{op.fold()};
   if (options.any_fold)
     for (const Fold& fold : fold_family(op.spec()))
@@ -49,8 +49,7 @@ TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
     Family& family = families_.emplace_back();
     family.fold = fold;
     std::vector<Plan> plans = candidates(op.spec(), fold, runtime_.device());
-    std::erase_if(plans,
-                  [](const Plan& plan) { return plan.is_gpu() && plan.gpu().split == Split::workspace; });
+    std::erase_if(plans, needs_workspace);
     // Only what some token count will ask for is compiled.
     std::size_t most =
         options.max_candidates > 0 ? static_cast<std::size_t>(options.max_candidates) : plans.size();
@@ -60,8 +59,12 @@ TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
       const std::vector<std::size_t> order = by_cost(plans, tokens);
       for (std::size_t i = 0; i < std::min(most, order.size()); ++i) wanted[order[i]] = true;
     }
-    for (std::size_t i = 0; i < plans.size(); ++i)
-      if (wanted[i]) family.candidates.push_back({.plan = plans[i]});
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      if (!wanted[i]) continue;
+      Candidate& candidate = family.candidates.emplace_back(Candidate{.plan = plans[i]});
+      const PlanResult shown = make_plan(shown_, fold, plans[i].schedule(), runtime_.device());
+      if (shown) candidate.shown = shown.value();
+    }
   }
 }
 
@@ -83,12 +86,27 @@ void TunerSearch::compile() {
       const std::lock_guard guard(mutex);
       if (stopped_) return;
     }
-    all[i]->image = runtime_.store().image(all[i]->plan);
+    std::string refusal;
+    try {
+      all[i]->image = runtime_.store().image(all[i]->plan);
+      if (all[i]->shown) all[i]->shown_image = runtime_.store().image(*all[i]->shown);
+    } catch (const Error& error) {
+      refusal = error.what();
+    }
     const std::lock_guard guard(mutex);
-    ++result_.candidates;
+    if (refusal.empty())
+      ++result_.candidates;
+    else
+      refuse(all[i]->plan, refusal);
     report("compile", ++done, all.size());
   });
   result_.compile_seconds = seconds_since(start);
+}
+
+/// One schedule that cannot run here costs that schedule, not the work done so far.
+void TunerSearch::refuse(const Plan& plan, const std::string& why) {
+  result_.refused_schedules.push_back(text(plan.fold()) + " " + text(plan.schedule()) + ": " + why);
+  runtime_.log().warning("a schedule cannot be used: " + result_.refused_schedules.back());
 }
 
 void TunerSearch::verify() {
@@ -98,11 +116,22 @@ void TunerSearch::verify() {
   for (Family& family : families_) {
     if (stopped_) break;
     BitGate gate(runtime_.store().target(), op_.spec(), family.fold);
+    BitGate shown_gate(runtime_.store().target(), shown_, family.fold);
     for (Candidate& candidate : family.candidates) {
+      if (!candidate.image) continue;
       if (stopped_ || !report("verify", done, result_.candidates)) break;
       ++done;
-      std::shared_ptr<const Kernel> kernel = runtime_.store().load(candidate.plan, candidate.image);
-      const std::string difference = gate.check(*kernel);
+      std::shared_ptr<const Kernel> kernel;
+      std::string difference;
+      try {
+        kernel = runtime_.store().load(candidate.plan, candidate.image);
+        difference = gate.check(*kernel);
+        if (difference.empty() && candidate.shown_image)
+          difference = shown_gate.check(*runtime_.store().load(*candidate.shown, candidate.shown_image));
+      } catch (const UsageError& error) {
+        refuse(candidate.plan, error.what());
+        continue;
+      }
       if (difference.empty()) {
         candidate.kernel = std::move(kernel);
         continue;
@@ -214,7 +243,8 @@ TokenResult TunerSearch::race(std::int64_t tokens, double seconds) {
     const Timing timing{.schedule = entry.candidate->plan.schedule(),
                         .fold = families_[entry.family].fold,
                         .microseconds = entry.measurement.microseconds,
-                        .spread = entry.measurement.spread};
+                        .spread = entry.measurement.spread,
+                        .stage = entry.stage};
     if (entry.family == 0) result.timings.push_back(timing);
     if (options_.any_fold && result.best_any_fold.microseconds == 0) result.best_any_fold = timing;
   }
@@ -229,9 +259,14 @@ void TunerSearch::measure() {
     const double left = options_.seconds - seconds_since(start);
     const double share = left / static_cast<double>(options_.tokens.size() - i);
     if (i > 0 && left <= 0) break;
-    result_.tokens.push_back(race(options_.tokens[i], share));
+    if (TokenResult result = race(options_.tokens[i], share); !result.timings.empty())
+      result_.tokens.push_back(std::move(result));
   }
   report("measure", result_.tokens.size(), options_.tokens.size());
+  for (const std::int64_t tokens : options_.tokens)
+    if (std::none_of(result_.tokens.begin(), result_.tokens.end(),
+                     [&](const TokenResult& one) { return one.tokens == tokens; }))
+      result_.not_measured.push_back(tokens);
   result_.measure_seconds = seconds_since(start);
 }
 

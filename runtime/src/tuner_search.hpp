@@ -2,6 +2,7 @@
 #include <isofold/tuner.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class TunerSearch {
   struct Candidate {
     Plan plan;
     std::shared_ptr<const KernelImage> image = {};
+    std::optional<Plan> shown = {};  // the same schedule of the Spec with its sum as an output
+    std::shared_ptr<const KernelImage> shown_image = {};
     std::shared_ptr<const Kernel> kernel = {};  // loaded, and its bits are right
   };
   struct Family {  // the candidates of one fold; the first family is the operator's
@@ -39,6 +42,7 @@ class TunerSearch {
     Measurement measurement = {};
   };
 
+  void refuse(const Plan& plan, const std::string& why);
   bool report(const char* stage, std::size_t done, std::size_t total);
   std::vector<Entry> entries(std::int64_t tokens) const;
   TokenResult race(std::int64_t tokens, double seconds);
@@ -50,6 +54,7 @@ class TunerSearch {
   const OperatorImpl& op_;
   RuntimeImpl& runtime_;
   const TuneOptions& options_;
+  Spec shown_;  // the question with its sum as one more output: what tells reduction trees apart
   std::vector<Family> families_;
   bool stopped_ = false;
   TuneResult result_;

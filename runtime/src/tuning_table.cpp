@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <tuple>
 
@@ -24,13 +25,14 @@ constexpr std::size_t most_ranges = 1024;
 
 [[noreturn]] void refuse(const std::string& what) { throw UsageError("tuning record: " + what); }
 
-/// The keys of `object` are exactly `keys`.
-void check_keys(const Json& object, const char* what, std::initializer_list<std::string_view> keys) {
+/// The keys of `object` are exactly `keys`, `optional` may be one more.
+void check_keys(const Json& object, const char* what, std::initializer_list<std::string_view> keys,
+                std::string_view optional = {}) {
   if (!object.is_object()) refuse(fmt::format("{} is not an object", what));
   for (const std::string_view key : keys)
     if (!object.contains(key)) refuse(fmt::format("{} has no key \"{}\"", what, key));
   for (const auto& [key, value] : object.items())
-    if (std::find(keys.begin(), keys.end(), key) == keys.end())
+    if (key != optional && std::find(keys.begin(), keys.end(), key) == keys.end())
       refuse(fmt::format("{} has the unknown key \"{}\"", what, key));
 }
 
@@ -63,6 +65,35 @@ std::string shape_of(Spec spec) {
   return text(spec);
 }
 
+/// Token counts `low` to `high`, both of which chose the schedule of `range`.
+struct Stretch {
+  std::int64_t low = 1, high = 1;
+  TableRange range;
+};
+
+std::vector<Stretch> stretches_of(const std::vector<TableRange>& ranges) {
+  std::vector<Stretch> out;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const TableRange& range = ranges[i];
+    const TableRange* next = i + 1 < ranges.size() ? &ranges[i + 1] : nullptr;
+    const std::int64_t end = next ? next->first_tokens - 1 : std::numeric_limits<std::int64_t>::max();
+    std::int64_t high = range.last_measured_tokens;
+    if (high == 0) {
+      high = range.measured_tokens;
+      // The boundary behind it says which count it lies in the middle of.
+      if (next && next->measured_tokens >= next->first_tokens) {
+        const double middle = static_cast<double>(end);
+        high = static_cast<std::int64_t>(middle * middle / static_cast<double>(next->measured_tokens)) + 1;
+      }
+    }
+    high = std::clamp(high, range.first_tokens, end);
+    // What merging has cut in two is measured outside its second part.
+    const std::int64_t low = range.measured_tokens < range.first_tokens ? high : range.measured_tokens;
+    out.push_back({std::min(low, high), high, range});
+  }
+  return out;
+}
+
 auto key_of(const TableRecord& record) { return std::tie(record.spec, record.fold, record.device); }
 
 }  // namespace
@@ -80,11 +111,13 @@ bool same_device(const DeviceTraits& a, const DeviceTraits& b) {
 
 std::string to_json_line(const TableRecord& record) {
   Json ranges = Json::array();
-  for (const TableRange& range : record.ranges)
-    ranges.push_back({{"first_tokens", range.first_tokens},
-                      {"schedule", text(range.schedule)},
-                      {"microseconds", rounded(range.microseconds)},
-                      {"measured_tokens", range.measured_tokens}});
+  for (const TableRange& range : record.ranges) {
+    Json& item = ranges.emplace_back(Json{{"first_tokens", range.first_tokens},
+                                          {"schedule", text(range.schedule)},
+                                          {"microseconds", rounded(range.microseconds)},
+                                          {"measured_tokens", range.measured_tokens}});
+    if (range.last_measured_tokens > 0) item["last_measured_tokens"] = range.last_measured_tokens;
+  }
   const Json line{{"spec", record.spec},
                   {"fold", record.fold},
                   {"device", record.device},
@@ -113,12 +146,15 @@ TableRecord parse_table_record(std::string_view line) {
   if (!ranges.is_array() || ranges.empty() || ranges.size() > most_ranges)
     refuse(fmt::format("\"ranges\" is not a list of 1 to {} ranges", most_ranges));
   for (const Json& item : ranges) {
-    check_keys(item, "a range", {"first_tokens", "schedule", "microseconds", "measured_tokens"});
+    check_keys(item, "a range", {"first_tokens", "schedule", "microseconds", "measured_tokens"},
+               "last_measured_tokens");
     TableRange range;
     range.first_tokens = get_count(item, "first_tokens");
     range.schedule = parse_schedule(get_text(item, "schedule"));
     range.microseconds = get_time(item, "microseconds");
     range.measured_tokens = get_count(item, "measured_tokens");
+    if (item.contains("last_measured_tokens"))
+      range.last_measured_tokens = get_count(item, "last_measured_tokens");
     const std::int64_t least = record.ranges.empty() ? 1 : record.ranges.back().first_tokens + 1;
     if (range.first_tokens < least || (record.ranges.empty() && range.first_tokens != 1))
       refuse("\"first_tokens\" of the ranges must ascend, beginning with 1");
@@ -191,7 +227,37 @@ void TuningTable::write(const std::string& path) const {
   write_file_atomically(path, lines, "tuning table");
 }
 
-void add_to_table_file(const std::string& path, const TableRecord& record) {
+std::optional<TableRecord> merge(const TableRecord& earlier, const TableRecord& measured) {
+  const std::vector<Stretch> fresh = stretches_of(measured.ranges);
+  const std::int64_t first = fresh.front().low, last = fresh.back().high;
+  std::vector<Stretch> all, above;
+  for (const Stretch& old : stretches_of(earlier.ranges)) {
+    if (old.low < first) all.push_back({old.low, old.high < first ? old.high : old.low, old.range});
+    if (old.high > last) above.push_back({old.low > last ? old.low : old.high, old.high, old.range});
+  }
+  if (all.empty() && above.empty()) return std::nullopt;
+  const std::size_t seams[] = {all.size(), all.size() + fresh.size()};
+  all.insert(all.end(), fresh.begin(), fresh.end());
+  all.insert(all.end(), above.begin(), above.end());
+
+  TableRecord record = measured;
+  record.ranges.clear();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    TableRange range = all[i].range;
+    range.last_measured_tokens = all[i].high;
+    if (i == 0)
+      range.first_tokens = 1;
+    else if (i == seams[0] || i == seams[1])
+      range.first_tokens = boundary_between(all[i - 1].high, all[i].low);
+    if (!record.ranges.empty() && record.ranges.back().schedule == range.schedule)
+      record.ranges.back().last_measured_tokens = range.last_measured_tokens;
+    else
+      record.ranges.push_back(std::move(range));
+  }
+  return record;
+}
+
+std::optional<TableRecord> add_to_table_file(const std::string& path, const TableRecord& record) {
   // Whoever comes through a link takes the same lock as whoever does not.
   const FileLock lock(resolve_links(path, "tuning table") + ".lock", "tuning table");
   TuningTable table;
@@ -202,8 +268,13 @@ void add_to_table_file(const std::string& path, const TableRecord& record) {
   if (!table.warnings().empty())
     throw UsageError(fmt::format("{} is not rewritten, it holds lines that are no records: {}", path,
                                  table.warnings().front()));
-  table.add(record);
+  std::optional<TableRecord> earlier, both;
+  for (const TableRecord& old : table.records())
+    if (key_of(old) == key_of(record)) earlier = old;
+  if (earlier && !record.ranges.empty()) both = merge(*earlier, record);
+  table.add(both ? *both : record);
   table.write(path);
+  return both ? earlier : std::nullopt;
 }
 
 }  // namespace isofold

@@ -33,6 +33,60 @@ TEST_CASE("tune writes a table, keeps what is in it, and replaces its own record
   CHECK(lines(read_text(file)) == 2);
 }
 
+TEST_CASE("a record keeps the token counts of the earlier one that were not measured again") {
+  const CommandWorld world;
+  const std::string file = world.path("table.jsonl");
+  world.json(tune("256", file));  // 1 and 16
+  Json record = Json::parse(read_text(file));
+  const auto range = [](int first, const char* schedule, int measured, int last) {
+    return Json{{"first_tokens", first},
+                {"schedule", schedule},
+                {"microseconds", 1},
+                {"measured_tokens", measured},
+                {"last_measured_tokens", last}};
+  };
+  // Of what lies inside 1 .. 16 nothing is left; the range that reaches beyond stays for the count it is
+  // known for.
+  record["ranges"] = {range(1, "cpu width=4 memory=cached", 4, 4),
+                      range(6, "cpu width=4 memory=streaming", 8, 64),
+                      range(91, "cpu width=4 memory=cached", 128, 512)};
+  write_text(file, record.dump() + "\n");
+  const auto again = world.run(tune("256", file));
+  CHECK(again.status == 0);
+  CHECK(again.output.find("merged with the record of") != again.output.npos);
+  const Json ranges = Json::parse(read_text(file)).at("ranges");
+  REQUIRE(ranges.size() >= 3);
+  CHECK(ranges[0].at("first_tokens") == 1);
+  CHECK(ranges[0].at("measured_tokens") == 1);
+  const Json& kept = ranges[ranges.size() - 2];
+  CHECK(kept.at("first_tokens") == 32);  // the geometric middle of 16 and 64
+  CHECK(kept.at("schedule") == "cpu width=4 memory=streaming");
+  CHECK(kept.at("last_measured_tokens") == 64);
+  CHECK(ranges.back() == record["ranges"][2]);
+
+  // All token counts measured again: nothing is left to merge.
+  write_text(file, record.dump() + "\n");
+  std::vector<std::string> all = tune("256", file);
+  for (std::string& argument : all)
+    if (argument == "1,16") argument = "1,512";
+  CHECK(world.json(all).at("operators")[0].at("merged_with").is_null());
+  CHECK(Json::parse(read_text(file)).at("ranges").back().at("last_measured_tokens") == 512);
+}
+
+TEST_CASE("token counts for which no time was left are named") {
+  const CommandWorld world;
+  std::vector<std::string> arguments = tune("8192", world.path("t.jsonl"));
+  for (std::string& argument : arguments) {
+    if (argument == "1,16") argument = "1..64";
+    if (argument == "0.3") argument = "0.1";
+  }
+  const auto result = world.run(arguments);
+  CHECK(result.status == 0);
+  CHECK(result.output.find("of 64 token counts were not measured: raise --seconds") != result.output.npos);
+  const Json op = world.json(arguments).at("operators")[0];
+  CHECK(op.at("not_measured").size() + op.at("tokens").size() == 64);
+}
+
 TEST_CASE("what was tuned is used from then on") {
   const CommandWorld world;
   std::vector<std::string> arguments = tune("256", "");
@@ -62,6 +116,9 @@ TEST_CASE("a table that holds other things, or cannot be written, is refused bef
   const auto nowhere = world.run(tune("256", "/dev/null/table.jsonl"));
   CHECK(nowhere.status == 2);
   CHECK(nowhere.errors.find("/dev/null") != nowhere.errors.npos);
+  const auto folder = world.run(tune("256", world.path("")));
+  CHECK(folder.status == 2);
+  CHECK(folder.errors.find("is a folder") != folder.errors.npos);
 }
 
 TEST_CASE("an interrupted tune leaves a whole table, or none") {

@@ -20,6 +20,38 @@ TEST_CASE("verify compares what it says, and finds nothing") {
   CHECK(words.output.find("elements differ from the oracle") != words.output.npos);
 }
 
+TEST_CASE("an interrupted verify does not look like a pass") {
+  const CommandWorld world;
+  const std::vector<std::string> command = {"timeout",
+                                            "--preserve-status",
+                                            "--signal=INT",
+                                            "2",
+                                            "env",
+                                            "HOME=" + world.path(""),
+                                            ISOFOLD_COMMAND,
+                                            "verify",
+                                            "--device",
+                                            "cpu",
+                                            "-n",
+                                            "8192",
+                                            "--tokens",
+                                            "1..4096"};
+  const auto result = isofold::tools::run_program(command);
+  CAPTURE(result.output);
+  CHECK(result.status == 130);
+  CHECK(result.output.find("✓") == result.output.npos);
+  CHECK(result.output.find("interrupted: ") != result.output.npos);
+}
+
+TEST_CASE("results that cannot be written are an error") {
+  const CommandWorld world;
+  const std::string verify =
+      "exec " ISOFOLD_COMMAND " verify --device cpu -n 64 --tokens 1 --json --quiet > /dev/full";
+  const auto result = isofold::tools::run_program({"env", "HOME=" + world.path(""), "sh", "-c", verify});
+  CHECK(result.status == 2);
+  CHECK(result.errors.find("standard output could not be written") != result.errors.npos);
+}
+
 TEST_CASE("hashes that one run stored are found again by the next, and a wrong one is a failed check") {
   const CommandWorld world;
   const std::string file = world.path("hashes.jsonl");

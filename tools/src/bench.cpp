@@ -76,6 +76,12 @@ int run_bench(const Console& console, const MeasureOptions& options) {
     console.line();
     print_host(console, result.host);
   }
+  if (interrupted()) {
+    const std::vector<double>& times = find_line(result, "isofold")->kernel;
+    console.line("{} {} of {} were measured", console.bad("interrupted:"),
+                 std::count_if(times.begin(), times.end(), [](double time) { return time >= 0; }),
+                 counted(static_cast<std::int64_t>(times.size()), "token count"));
+  }
   console.document(to_json(result));
   return interrupted() ? exit_interrupted : exit_ok;
 }

@@ -43,8 +43,8 @@ Json to_json(const BenchLine& line) {
 }
 
 BenchResult parse(const Json& json) {
-  if (json.at("schema").get<std::string>() != schema)
-    throw UsageError(fmt::format("\"schema\" is not \"{}\"", schema));
+  if (!json.is_object() || !json.contains("schema") || json["schema"] != schema)
+    throw UsageError(fmt::format("not a result of isofold bench: \"schema\" is not \"{}\"", schema));
   BenchResult result;
   for (const auto& [key, member] : {std::pair<const char*, std::string*>{"title", &result.title},
                                     {"spec", &result.spec},
@@ -110,8 +110,11 @@ Json to_json(const BenchResult& result) {
 BenchResult parse_bench_result(const Json& json) {
   try {
     return parse(json);
-  } catch (const Json::exception& error) {
-    throw UsageError(fmt::format("not a result of isofold bench: {}", error.what()));
+  } catch (const Json::exception&) {
+    throw UsageError(fmt::format(
+        "not a result of isofold bench: a key of the schema \"{}\" is missing or of another type; "
+        "`isofold bench --json` and `isofold chart` make such files",
+        schema));
   }
 }
 

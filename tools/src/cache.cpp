@@ -1,10 +1,10 @@
+#include <charconv>
 #include <ctime>
 #include <isofold/error.hpp>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "disk_cache.hpp"
-#include "numbers.hpp"
 #include "settings.hpp"
 
 namespace isofold::tools {
@@ -19,38 +19,49 @@ std::string local_time(std::int64_t seconds) {
 }
 
 /// "500M", "2G", "1048576": bytes.
-std::uint64_t parse_size(std::string text) {
+std::uint64_t parse_size(const std::string& given) {
+  std::string text = given;
   std::uint64_t unit = 1;
   constexpr std::string_view units = "KMGT";
   if (const auto place = text.empty() ? units.npos : units.find(text.back()); place != units.npos) {
     unit = std::uint64_t{1} << (10 * (place + 1));
     text.pop_back();
   }
-  constexpr std::int64_t most = std::int64_t{1} << 62;
-  return static_cast<std::uint64_t>(parse_whole("--max-size (a number, then nothing, K, M, G or T)", text, 0,
-                                                most / static_cast<std::int64_t>(unit))) *
-         unit;
+  const std::uint64_t most = (std::uint64_t{1} << 62) / unit;
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value > most)
+    throw UsageError(fmt::format(
+        "--max-size is \"{}\"; allowed is a number of bytes, or one with K, M, G or T, such as 500M", given));
+  return value * unit;
 }
 
 /// "30d", "12h", "90m", "10s".
-std::chrono::seconds parse_duration(std::string text) {
+std::chrono::seconds parse_duration(const std::string& given) {
+  std::string text = given;
   constexpr std::string_view units = "smhd";
   constexpr std::int64_t seconds[] = {1, 60, 3600, 86400};
   const auto place = text.empty() ? units.npos : units.find(text.back());
-  if (place == units.npos)
-    throw UsageError(
-        fmt::format("--unused-for is \"{}\"; allowed is a number with s, m, h or d, such as 30d", text));
-  text.pop_back();
-  return std::chrono::seconds(parse_whole("--unused-for (a number, then s, m, h or d)", text, 0, 1'000'000) *
-                              seconds[place]);
+  if (place != units.npos) text.pop_back();
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (place == units.npos || text.empty() || error != std::errc() || end != text.data() + text.size() ||
+      value < 0 || value > 1'000'000)
+    throw UsageError(fmt::format(
+        "--unused-for is \"{}\"; allowed is a number up to 1000000 with s, m, h or d, such as 30d", given));
+  return std::chrono::seconds(value * seconds[place]);
 }
 
-/// "add_rms_norm N=8192 | gpu threads=512 ... | sm_90" of a kernel's metadata, which is the text of its plan.
+/// "add_rms_norm N=8192 bf16 | leaf=8 ... | gpu threads=512 ... | sm_90" of a kernel's metadata, which is the
+/// text of its plan: without the tensors and formulas, but the first tensor's dtype.
 std::string short_metadata(const std::string& metadata) {
-  const std::size_t tensors = metadata.find(" (");
-  const std::size_t schedule = metadata.find(" | ", metadata.find(" | ") + 1);
-  if (tensors > metadata.find(" | ") || schedule >= metadata.size()) return metadata;
-  return metadata.substr(0, tensors) + metadata.substr(schedule);
+  const std::size_t spec_end = metadata.find(" | ");
+  if (spec_end == metadata.npos) return metadata;
+  try {
+    return title_of(parse_spec(metadata.substr(0, spec_end))) + metadata.substr(spec_end);
+  } catch (const UsageError&) {
+    return metadata;
+  }
 }
 
 Json to_json(const DiskCache::EntryInfo& entry) {
@@ -75,7 +86,8 @@ int list_or_verify(const Console& console, DiskCache& cache, bool only_damaged) 
          entry.problem.empty() ? short_metadata(entry.metadata) : console.bad("damaged: " + entry.problem)});
   }
   if (!entries.empty()) table.print(console);
-  console.line("{}: {} entries, {}, {} damaged", cache.folder(), all.size(),
+  console.line("{}: {}, {}, {} damaged", cache.folder(),
+               counted(static_cast<std::int64_t>(all.size()), "entry"),
                byte_count(static_cast<double>(bytes)), damaged);
   console.document({{"folder", cache.folder()},
                     {"count", all.size()},
@@ -86,7 +98,8 @@ int list_or_verify(const Console& console, DiskCache& cache, bool only_damaged) 
 }
 
 int report_removed(const Console& console, const DiskCache& cache, const DiskCache::Removed& removed) {
-  console.line("{}: removed {} entries, {}", cache.folder(), removed.entries,
+  console.line("{}: removed {}, {}", cache.folder(),
+               counted(static_cast<std::int64_t>(removed.entries), "entry"),
                byte_count(static_cast<double>(removed.bytes)));
   console.document({{"folder", cache.folder()}, {"removed", removed.entries}, {"bytes", removed.bytes}});
   return exit_ok;
@@ -101,8 +114,7 @@ int run_cache(const Console& console, const CacheArguments& options) {
   std::string trouble;
   Log log(LogLevel::warning, [&](LogLevel, std::string_view message) { trouble += message; });
   DiskCache cache(settings.cache_dir.value, log);
-  if (!cache.usable())
-    throw UsageError(fmt::format("the cache {} cannot be used: {}", cache.folder(), trouble));
+  if (!cache.usable()) throw UsageError(trouble);
   using Action = CacheArguments::Action;
   if (options.action == Action::list) return list_or_verify(console, cache, false);
   if (options.action == Action::verify) return list_or_verify(console, cache, true);

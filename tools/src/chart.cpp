@@ -1,17 +1,15 @@
 #include <isofold/error.hpp>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "chart_document.hpp"
 #include "commands.hpp"
 #include "files.hpp"
 #include "measure.hpp"
+#include "output_file.hpp"
 
 namespace isofold::tools {
 namespace {
-
-namespace fs = std::filesystem;
 
 BenchResult stored_result(const std::string& path) {
   const Json json = Json::parse(read_file(path, "bench result"), nullptr, false);
@@ -36,12 +34,10 @@ bool anything_measured(const BenchResult& result) {
 std::string prefix_of(std::string output) {
   for (const std::string_view ending : {".svg", ".html", ".json"})
     if (output.ends_with(ending)) output.resize(output.size() - ending.size());
-  if (const fs::path folder = fs::path(output).parent_path(); !folder.empty()) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error)
-      throw UsageError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
-  }
+  if (output.empty() || output.ends_with('/'))
+    throw UsageError(
+        fmt::format("--output is \"{}\"; needed is the name of the files, without ending", output));
+  for (const char* ending : {".svg", ".html", ".json"}) check_output_file(output + ending);
   return output;
 }
 
@@ -51,6 +47,11 @@ int run_chart(const Console& console, const ChartArguments& options) {
   const std::string prefix = prefix_of(options.output);
   const BenchResult result =
       options.from.empty() ? measure(console, options.measure) : stored_result(options.from);
+  if (!anything_measured(result) && interrupted()) {
+    console.line("{} nothing was measured, nothing is written", console.bad("interrupted:"));
+    console.document({{"interrupted", true}});
+    return exit_interrupted;
+  }
   if (!anything_measured(result)) throw UsageError("nothing was measured, there is nothing to draw");
   const bool log_tokens = options.axis == "log";
   write_file_atomically(prefix + ".svg", chart_svg(result, log_tokens), "chart");
@@ -65,7 +66,15 @@ int run_chart(const Console& console, const ChartArguments& options) {
         line.missing.empty() ? line.name : fmt::format("{}: did not run: {}", line.name, line.missing));
   console.line("{}.svg", prefix);
   console.line("{}.html", prefix);
-  console.document({{"svg", prefix + ".svg"}, {"html", prefix + ".html"}, {"result", to_json(result)}});
+  Json document = {{"svg", prefix + ".svg"}, {"html", prefix + ".html"}};
+  if (options.from.empty()) {
+    console.line("{}.json", prefix);
+    document["json"] = prefix + ".json";
+  }
+  if (interrupted()) console.line("{} what was not reached is left out", console.bad("interrupted:"));
+  document["interrupted"] = interrupted();
+  document["result"] = to_json(result);
+  console.document(document);
   return interrupted() ? exit_interrupted : exit_ok;
 }
 

@@ -128,11 +128,12 @@ std::string html_kernels(const BenchResult& result) {
   if (!own || own->detail.size() != result.tokens.size()) return {};
   std::string html = "<details><summary>The kernel behind each point</summary>\n<dl>\n";
   for (std::size_t i = 0; i < result.tokens.size(); ++i)
-    html += fmt::format("<dt>{} tokens</dt><dd><code>{}</code></dd>\n", result.tokens[i],
+    html += fmt::format("<dt>{}</dt><dd><code>{}</code></dd>\n", counted(result.tokens[i], "token"),
                         escaped(own->detail[i]));
   html += "</dl>\n<p>Its source, with the reduction tree named in comments:</p>\n<pre><code>";
-  html += escaped(fmt::format("isofold inspect --spec '{}' --fold '{}' --tokens {} --show source",
-                              result.spec, result.fold, result.tokens[result.tokens.size() / 2]));
+  html +=
+      escaped(fmt::format("isofold inspect --spec '{}' --fold '{}' --tokens {} --device {} --show source",
+                          result.spec, result.fold, result.tokens[result.tokens.size() / 2], result.device));
   return html + "</code></pre>\n</details>\n";
 }
 

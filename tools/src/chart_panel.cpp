@@ -143,7 +143,7 @@ std::string column_svg(const BenchResult& result, PanelTimes times, const Frame&
   const double x = frame.x(i);
   const double from = i == 0 ? frame.left : (frame.x(i - 1) + x) / 2;
   const double to = i + 1 == count ? frame.right : (x + frame.x(i + 1)) / 2;
-  const std::string title = fmt::format("{} token{}", result.tokens[i], result.tokens[i] == 1 ? "" : "s");
+  const std::string title = counted(result.tokens[i], "token");
 
   struct Entry {
     const BenchLine* line;

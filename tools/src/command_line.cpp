@@ -1,9 +1,11 @@
 #include "command_line.hpp"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <functional>
 #include <isofold/isofold.hpp>
 #include <memory>
+#include <sstream>
 
 #include "commands.hpp"
 
@@ -40,8 +42,21 @@ void add_choice(CLI::App& app, const char* names, std::string& value, std::vecto
   app.add_option(names, value, meaning)->check(CLI::IsMember(std::move(choices)))->type_name("WHAT");
 }
 
+/// Says what is allowed, which CLI11's own range leaves out for text that is no number.
+struct Seconds : CLI::Validator {
+  Seconds() {
+    func_ = [](std::string& text) {
+      double value = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+      const bool number = !text.empty() && error == std::errc() && end == text.data() + text.size();
+      if (number && value >= 0.1 && value <= 86400) return std::string();
+      return fmt::format("\"{}\"; allowed is a number from 0.1 to 86400", text);
+    };
+  }
+};
+
 void add_seconds(CLI::App& app, double& value, const char* meaning) {
-  app.add_option("--seconds", value, meaning)->check(CLI::Range(0.1, 86400.0))->type_name("SECONDS");
+  app.add_option("--seconds", value, meaning)->check(Seconds())->type_name("SECONDS");
 }
 
 void add_operator(CLI::App& app, OperatorOptions& op) {
@@ -85,7 +100,8 @@ Command add_tune(CLI::App& parent) {
   add_operator(app, a->op);
   add_text(app, "--device", a->device, "DEVICE", device_kinds);
   add_text(app, "--tokens", a->tokens, "COUNTS",
-           "Token counts (default: the nine of the origin chart, 1 to 4096)");
+           "Token counts, such as 1,8,32 or 1..64 or 1..4096x2 (default "
+           "1,8,32,128,256,512,1024,2048,4096)");
   add_seconds(app, a->seconds, "Budget of the measurement of one operator (default 20)");
   app.add_option("--max-candidates", a->max_candidates,
                  "Schedules to try per token count, in the cost model's order (default 0: all)")
@@ -147,7 +163,8 @@ void add_measure(CLI::App& app, MeasureOptions& m) {
   add_operator(app, m.op);
   add_text(app, "--device", m.device, "DEVICE", device_kinds);
   add_text(app, "--tokens", m.tokens, "COUNTS",
-           "Token counts (default: the nine of the origin chart, 1 to 4096)");
+           "Token counts, such as 1,8,32 or 1..64 or 1..4096x2 (default "
+           "1,8,32,128,256,512,1024,2048,4096)");
   add_seconds(app, m.seconds, "Budget of the search over all folds (default 20)");
   app.add_flag("--no-folds", m.no_folds, "Leave out the line whose fold is free per token count");
   app.add_flag("--no-python", m.no_python, "Leave out eager PyTorch and Triton");
@@ -236,7 +253,10 @@ int run_command_line(int argc, char** argv, Console& console) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help_or_version) {
-    return app.exit(help_or_version);
+    std::ostringstream text;
+    const int status = app.exit(help_or_version, text, text);
+    Console::print(text.str());
+    return status;
   } catch (const CLI::ParseError& error) {
     // A wrong command line leaves the flags of the right part unread, --json among them.
     for (int i = 1; i < argc; ++i) console.json |= std::string_view(argv[i]) == "--json";

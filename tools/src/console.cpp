@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 namespace isofold::tools {
 namespace {
@@ -14,9 +16,13 @@ volatile std::sig_atomic_t interrupt_seen = 0;
 
 void on_interrupt(int) { interrupt_seen = 1; }
 
+int output_error = 0;  // errno of the first text that did not reach standard output
+
 void write_all(std::FILE* file, std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), file);
-  std::fflush(file);
+  errno = 0;
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  if ((std::fflush(file) == 0 && written) || file != stdout || output_error != 0) return;
+  output_error = errno == 0 ? EIO : errno;
 }
 
 std::string padded(const std::string& text, std::size_t width, bool right) {
@@ -81,6 +87,12 @@ void Table::print(const Console& console) const {
   }
 }
 
+std::string lost_output() {
+  if (output_error == 0 || output_error == EPIPE) return "";
+  return fmt::format("standard output could not be written: {}",
+                     std::error_code(output_error, std::generic_category()).message());
+}
+
 Progress::Progress(const Console& console) {
   if (!console.quiet) form_ = isatty(STDERR_FILENO) ? Form::bar : Form::lines;
 }
@@ -89,14 +101,15 @@ void Progress::update(std::string_view stage, std::size_t done, std::size_t tota
   if (form_ == Form::none) return;
   const auto now = std::chrono::steady_clock::now();
   const bool new_stage = stage != stage_;
+  if (new_stage && form_ == Form::lines) clear();
   const auto pause = form_ == Form::bar ? std::chrono::milliseconds(80) : std::chrono::milliseconds(10000);
-  if (!new_stage && now - last_ < pause) return;
   stage_ = stage;
+  done_ = done;
+  total_ = total;
+  unwritten_ = true;
+  if (!new_stage && now - last_ < pause) return;
   last_ = now;
-  if (form_ == Form::lines) {
-    write_all(stderr, fmt::format("{}: {} of {}\n", stage, done, total));
-    return;
-  }
+  if (form_ == Form::lines) return write_line();
   constexpr std::size_t width = 30;
   const std::size_t filled = total == 0 ? 0 : width * std::min(done, total) / total;
   std::string bar;
@@ -105,7 +118,13 @@ void Progress::update(std::string_view stage, std::size_t done, std::size_t tota
   drawn_ = true;
 }
 
+void Progress::write_line() {
+  write_all(stderr, fmt::format("{}: {} of {}\n", stage_, done_, total_));
+  unwritten_ = false;
+}
+
 void Progress::clear() {
+  if (form_ == Form::lines && unwritten_) write_line();
   if (drawn_) write_all(stderr, "\r\x1b[K");
   drawn_ = false;
 }
@@ -133,6 +152,18 @@ std::size_t columns_of(std::string_view text) {
     }
   }
   return count;
+}
+
+std::string grouped(std::uint64_t number) {
+  if (number < 1000) return std::to_string(number);
+  return fmt::format("{},{:03}", grouped(number / 1000), number % 1000);
+}
+
+std::string counted(std::int64_t count, std::string_view noun) {
+  if (count == 1) return fmt::format("1 {}", noun);
+  if (noun.ends_with("leaf")) return fmt::format("{} {}ves", count, noun.substr(0, noun.size() - 1));
+  if (noun.ends_with("ry")) return fmt::format("{} {}ies", count, noun.substr(0, noun.size() - 1));
+  return fmt::format("{} {}s", count, noun);
 }
 
 std::string short_number(double value) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -59,8 +60,10 @@ class Console {
   std::string good(std::string_view text) const { return styled("32", text); }
   std::string bad(std::string_view text) const { return styled("31", text); }
 
- private:
+  /// Text for standard output, whatever the form of the result.
   static void print(std::string_view text);
+
+ private:
   static void complain(std::string_view text);
   std::string styled(const char* code, std::string_view text) const;
 
@@ -80,8 +83,12 @@ class Table {
   std::vector<bool> right_;
 };
 
-/// How far a long piece of work has come, on standard error: a bar that is redrawn on a terminal, a line for
-/// each stage elsewhere, nothing with --quiet.
+/// What is wrong when something written to standard output did not get there, a full disk for example; ""
+/// when all did, or when the reader has gone away, which is its own affair.
+std::string lost_output();
+
+/// How far a long piece of work has come, on standard error: a bar that is redrawn on a terminal, lines at
+/// the begin and the end of each stage elsewhere, nothing with --quiet.
 class Progress {
  public:
   explicit Progress(const Console& console);
@@ -90,13 +97,17 @@ class Progress {
   ~Progress() { clear(); }
   /// `done` of `total` items of `stage`. Not thread-safe.
   void update(std::string_view stage, std::size_t done, std::size_t total);
-  /// Removes the bar before other lines are written.
+  /// Removes the bar, or says how far the stage came, before other lines are written.
   void clear();
 
  private:
   enum class Form { none, bar, lines };
   Form form_ = Form::none;
+  void write_line();
+
   std::string stage_;
+  std::size_t done_ = 0, total_ = 0;
+  bool unwritten_ = false;  // the last state of this stage
   bool drawn_ = false;
   std::chrono::steady_clock::time_point last_{};
 };
@@ -109,6 +120,10 @@ bool interrupted();
 /// Text width in columns: UTF-8 code points, colour codes not counted.
 std::size_t columns_of(std::string_view text);
 
+/// "1 leaf", "2 leaves", "0 entries".
+std::string counted(std::int64_t count, std::string_view noun);
+/// 1234567 as "1,234,567".
+std::string grouped(std::uint64_t number);
 /// "1.234", "12.35", "123.5", "1235": four digits that mean something.
 std::string short_number(double value);
 /// "1.5 KiB", "3.2 GiB".

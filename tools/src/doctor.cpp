@@ -120,8 +120,9 @@ void examine_compilers(Findings& out, const Settings& settings, int driver_major
              {{"version", nvrtc->version()},
               {"path", nvrtc->library_path()},
               {"archs", nvrtc->supported_archs()}});
-    out.note("compiles for", fmt::format("sm_{}", fmt::join(nvrtc->supported_archs(), ", sm_")),
-             nvrtc->supported_archs());
+    std::vector<int> archs = nvrtc->supported_archs();
+    std::erase_if(archs, [](int arch) { return arch < min_arch; });
+    out.note("compiles for", fmt::format("sm_{}", fmt::join(archs, ", sm_")), archs);
   } catch (const UsageError& error) {
     out.off("NVRTC", first_line(error.what()),
             "install a CUDA toolkit of 12 or 13, or `pip install nvidia-cuda-nvrtc`, or name it in "
@@ -165,7 +166,9 @@ void examine_cache(Findings& out, const Settings& settings) {
   DiskCache disk(settings.cache_dir.value, log);
   if (!disk.usable()) {
     out.off("folder", trouble.empty() ? "none" : trouble,
-            "kernels are kept in memory only; set ISOFOLD_CACHE_DIR to a folder of your own");
+            trouble.find("others may write") != trouble.npos
+                ? "chmod 700 the folder, once what is in it is known to be yours, or set ISOFOLD_CACHE_DIR"
+                : "set ISOFOLD_CACHE_DIR to a folder of your own");
     return;
   }
   out.good("folder", disk.folder(), disk.folder());
@@ -176,7 +179,8 @@ void examine_cache(Findings& out, const Settings& settings) {
   out.note("entries", fmt::format("{}, {}", entries.size(), byte_count(static_cast<double>(bytes))),
            entries.size());
   if (damaged > 0)
-    out.off("damaged", fmt::format("{} entries, which are built anew when they are wanted", damaged),
+    out.off("damaged",
+            fmt::format("{}, built anew when wanted", counted(static_cast<std::int64_t>(damaged), "entry")),
             "isofold cache prune");
 }
 

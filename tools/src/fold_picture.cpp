@@ -27,11 +27,6 @@ struct Sizes {
   std::int64_t n, leaf, leaves, lanes, segments, per_segment, rounds;
 };
 
-std::string plural(std::int64_t count, std::string_view noun) {
-  if (count == 1) return fmt::format("1 {}", noun);
-  return noun == "leaf" ? fmt::format("{} leaves", count) : fmt::format("{} {}s", count, noun);
-}
-
 std::string range(std::int64_t first, std::int64_t last) {
   return first == last ? fmt::format("{}", first) : fmt::format("{}..{}", first, last);
 }
@@ -56,8 +51,8 @@ class GpuPlaces {
   explicit GpuPlaces(const Plan& plan) : schedule_(plan.gpu()), shape_(gpu_shape(plan)) {}
 
   std::string leaf() const {
-    return fmt::format("one thread, from {} of {} element{}", schedule_.vector > 1 ? "loads" : "single loads",
-                       schedule_.vector, schedule_.vector > 1 ? "s" : "");
+    return fmt::format("one thread, from {} of {}", schedule_.vector > 1 ? "loads" : "single loads",
+                       counted(schedule_.vector, "element"));
   }
   std::string lane() const {
     const std::string lanes = shape_.lanes_per_thread == 1
@@ -106,7 +101,7 @@ class GpuPlaces {
     const std::int64_t warp = segment / shape_.segments_per_warp;
     if (schedule_.blocks_per_row > 1)
       return fmt::format("block {} warp {}", warp / shape_.warps_per_row, warp % shape_.warps_per_row);
-    return schedule_.threads_per_row < 32 ? fmt::format("{} threads", schedule_.threads_per_row)
+    return schedule_.threads_per_row < 32 ? counted(schedule_.threads_per_row, "thread")
                                           : fmt::format("warp {}", warp);
   }
 
@@ -124,7 +119,7 @@ void add_reduction(const Sizes& s, const std::optional<Plan>& plan, std::vector<
   const std::unique_ptr<GpuPlaces> gpu = gpu_places(plan);
   const std::string cpu = plan && !gpu ? fmt::format("vector registers of {} lanes", plan->cpu().width) : "";
   steps.push_back({"leaf",
-                   fmt::format("{} in order, the first one first", plural(s.leaf, "consecutive element")),
+                   fmt::format("{} in order, the first one first", counted(s.leaf, "consecutive element")),
                    gpu ? gpu->leaf() : cpu});
   steps.push_back({"lane",
                    fmt::format("leaf q of a segment goes to lane q mod {}; a lane's {} one chain", s.lanes,
@@ -255,8 +250,8 @@ std::string fold_picture(const Spec& spec, const Fold& fold, const std::optional
   const Sizes s(spec, fold);
   const std::unique_ptr<GpuPlaces> gpu = gpu_places(plan);
   std::string text = fmt::format("A row of {} is cut into {} of {}, and those into {} of {}.\n\n",
-                                 plural(s.n, "element"), plural(s.leaves, "leaf"), s.leaf,
-                                 plural(s.segments, "segment"), plural(s.per_segment, "leaf"));
+                                 counted(s.n, "element"), counted(s.leaves, "leaf"), s.leaf,
+                                 counted(s.segments, "segment"), counted(s.per_segment, "leaf"));
   std::vector<std::string> lines;
   text += "The row\n";
   for (std::int64_t segment = 0; segment < s.segments; ++segment)

@@ -76,11 +76,13 @@ int show_plan(const Inspection& in) {
     const std::uint32_t grid = grid_blocks(plan, in.tokens);
     const int cluster = plan.gpu().split == Split::cluster ? plan.gpu().blocks_per_row : 1;
     line("launch",
-         fmt::format("{} tokens: {} blocks of {} threads, clusters of {}, {} bytes of shared memory a block",
-                     in.tokens, grid, shape.block_threads, cluster, shape.shared_bytes));
+         fmt::format("{}: {} of {}, clusters of {}, {} of shared memory a block", counted(in.tokens, "token"),
+                     counted(grid, "block"), counted(shape.block_threads, "thread"), cluster,
+                     counted(shape.shared_bytes, "byte")));
     line("a thread",
-         fmt::format("{} leaves of {} elements, {} lanes of each of {} segments", shape.leaves_per_thread,
-                     plan.fold().leaf, shape.lanes_per_thread, shape.segments_per_warp));
+         fmt::format("{} of {}, {} of each of {}", counted(shape.leaves_per_thread, "leaf"),
+                     counted(plan.fold().leaf, "element"), counted(shape.lanes_per_thread, "lane"),
+                     counted(shape.segments_per_warp, "segment")));
     document["launch"] = {{"grid_blocks", grid},
                           {"block_threads", shape.block_threads},
                           {"cluster_blocks", cluster},
@@ -112,7 +114,8 @@ int show_tree(const Inspection& in) {
 }
 
 int show_candidates(const Inspection& in) {
-  const std::vector<Plan> plans = candidates(in.problem.spec, in.problem.fold, in.target.traits());
+  std::vector<Plan> plans = candidates(in.problem.spec, in.problem.fold, in.target.traits());
+  std::erase_if(plans, needs_workspace);  // for verify alone: they are neither tuned nor chosen
   Table table({">#", ">estimate us", "schedule"});
   Json list = Json::array();
   for (const std::size_t index : by_cost(plans, in.tokens)) {
@@ -123,7 +126,8 @@ int show_candidates(const Inspection& in) {
                     {"schedule", text(plans[index].schedule())}});
   }
   table.print(in.console);
-  in.console.line("{} candidates, cheapest first by the cost model for {} tokens", plans.size(), in.tokens);
+  in.console.line("{}, cheapest first by the cost model for {}",
+                  counted(static_cast<std::int64_t>(plans.size()), "candidate"), counted(in.tokens, "token"));
   Json document = header(in, "candidates");
   document["candidates"] = list;
   in.console.document(document);
@@ -169,9 +173,8 @@ int show_usage(const Inspection& in) {
     }
     document["kernels"] = kernels;
   }
-  in.console.line(
-      "memory        {} moved at least for {} tokens: every input read once, every output written once",
-      byte_count(static_cast<double>(bytes)), in.tokens);
+  in.console.line("memory        {} moved at least for {}: every input read once, every output written once",
+                  byte_count(static_cast<double>(bytes)), counted(in.tokens, "token"));
   in.console.document(document);
   return exit_ok;
 }

@@ -3,9 +3,11 @@
 
 #include "command_line.hpp"
 
-int main(int argc, char** argv) {
-  using namespace isofold::tools;
-  Console console;
+namespace {
+
+using namespace isofold::tools;
+
+int run(int argc, char** argv, Console& console) {
   try {
     return run_command_line(argc, argv, console);
   } catch (const isofold::UsageError& error) {
@@ -15,4 +17,16 @@ int main(int argc, char** argv) {
     console.failure("internal", error.what());
     return exit_internal;
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Console console;
+  const int status = run(argc, argv, console);
+  const std::string lost = lost_output();
+  if (lost.empty()) return status;
+  console.json = false;  // there is nowhere for a document
+  console.failure("usage", lost);
+  return exit_usage;
 }

@@ -17,6 +17,7 @@
 #include "numbers.hpp"
 #include "operator_impl.hpp"
 #include "python_lines.hpp"
+#include "room.hpp"
 #include "target.hpp"
 
 namespace isofold::tools {
@@ -69,8 +70,8 @@ double whole_call(
   const Clock::time_point start = Clock::now();
   std::vector<ConstTensor> inputs(spec.inputs.size());
   std::vector<MutableTensor> outputs(spec.outputs.size());
-  for (std::size_t i = 0;
-       i < 8 || (samples.size() < most_calls && seconds_since(start) < call_seconds); ++i) {
+  for (std::size_t i = 0; i < 8 || (samples.size() < most_calls && seconds_since(start) < call_seconds);
+       ++i) {
     const Parameters& parameters = calls.parameters(i);
     for (std::size_t t = 0; t < inputs.size(); ++t)
       inputs[t].data = reinterpret_cast<const void*>(parameters.values[t]);
@@ -120,6 +121,7 @@ class Bench {
     for (std::size_t i = 0; i < result_.tokens.size() && !interrupted(); ++i) {
       progress_.update("measure", i, result_.tokens.size());
       measure_tokens(i, any.empty() ? std::nullopt : any[i]);
+      progress_.update("measure", i + 1, result_.tokens.size());
     }
     if (any_fold_.missing.empty() &&
         std::none_of(any.begin(), any.end(), [](const auto& t) { return t.has_value(); }))
@@ -131,6 +133,7 @@ class Bench {
     if (!options_.no_host && !interrupted()) {
       progress_.update("host", 0, 1);
       result_.host = measure_host_costs(runtime_, problem_);
+      progress_.update("host", 1, 1);
     }
     return std::move(result_);
   }
@@ -195,7 +198,9 @@ class Bench {
     if (options_.no_python) return missing_python_lines("not asked for (--no-python)");
     if (interrupted()) return missing_python_lines("interrupted");
     progress_.update("python", 0, 1);
-    return measure_python_lines(problem_.spec, result_.tokens, result_.gpu);
+    std::vector<BenchLine> lines = measure_python_lines(problem_.spec, result_.tokens, result_.gpu);
+    progress_.update("python", 1, 1);
+    return lines;
   }
 
   const MeasureOptions& options_;
@@ -212,8 +217,9 @@ class Bench {
 
 BenchResult measure(const Console& console, const MeasureOptions& options) {
   const Problem problem = options.op.problem();
-  parse_tokens(options.tokens);
+  const std::int64_t most_tokens = parse_tokens(options.tokens).back();
   const Runtime runtime = open_runtime(options.device);
+  check_room(runtime, problem.spec, most_tokens);
   catch_interrupt();
   return Bench(console, options, runtime, problem).run();
 }

@@ -37,8 +37,10 @@ std::string to_line(const OutputHashes& record) {
 
 OutputHashes parse_line(std::string_view line) {
   OutputHashes record;
+  const Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object())
+    throw UsageError("not a record of hashes; `isofold verify --write-hashes` makes such files");
   try {
-    const Json json = Json::parse(line);
     record.problem = {parse_spec(json.at("spec").get<std::string>()),
                       parse_fold(json.at("fold").get<std::string>())};
     record.rows = json.at("rows").get<std::int64_t>();
@@ -48,8 +50,10 @@ OutputHashes parse_line(std::string_view line) {
     const std::string id = bits_id(record.problem.spec, record.problem.fold);
     if (json.at("bits_id").get<std::string>() != id)
       throw UsageError(fmt::format("the bits id is not {}: the record is of another numerics version", id));
-  } catch (const Json::exception& error) {
-    throw UsageError(fmt::format("not a record of hashes: {}", error.what()));
+  } catch (const Json::exception&) {
+    throw UsageError(
+        "not a record of hashes: it needs spec, fold, bits_id, rows, seed, outputs and made_by; "
+        "`isofold verify --write-hashes` makes such files");
   }
   if (record.rows != hashed_rows(record.problem.spec) || record.seed != hashed_seed)
     throw UsageError("rows and seed are not those of this version");

@@ -20,7 +20,14 @@ bool names_cpu_target(const std::string& device) {
 /// Traits of a device that need not be here; nothing for the name of a real one.
 std::optional<DeviceTraits> absent_device(const std::string& device) {
   if (names_cpu_target(device)) return cpu_traits(device);
-  if (!device.starts_with("sm_")) return std::nullopt;
+  if (!device.starts_with("sm_")) {
+    if (device.empty() || device == "auto" || device == "cpu" || device.starts_with("cuda"))
+      return std::nullopt;
+    throw UsageError(fmt::format(
+        "--device is \"{}\"; allowed are auto, cpu, cuda, cuda:<n>, and with no device present sm_80, sm_86, "
+        "sm_87, sm_89, sm_90, sm_100, sm_103, sm_120, x86-64, avx2, avx512 and aarch64",
+        device));
+  }
   if (const auto traits = traits_of_arch(device)) return traits;
   throw UsageError(
       fmt::format("--device is \"{}\"; architectures that are known: sm_80, sm_86, sm_87, sm_89, sm_90, "

@@ -7,6 +7,8 @@
 #include "commands.hpp"
 #include "files.hpp"
 #include "numbers.hpp"
+#include "output_file.hpp"
+#include "room.hpp"
 #include "runtime_impl.hpp"
 #include "target.hpp"
 
@@ -22,12 +24,7 @@ std::string table_file(const Runtime& runtime, const std::string& asked) {
     throw UsageError(
         "there is no folder of your own to keep the table in (see isofold doctor); name a file with "
         "--output");
-  if (const fs::path folder = fs::path(path).parent_path(); !folder.empty()) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error)
-      throw UsageError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
-  }
+  check_output_file(path);
   const FileLock writable(path + ".lock", "tuning table");
   if (std::error_code error; fs::exists(path, error)) {
     TuningTable table;
@@ -42,7 +39,26 @@ Json to_json(const Timing& timing) {
   return {{"schedule", text(timing.schedule)},
           {"fold", text(timing.fold)},
           {"microseconds", timing.microseconds},
-          {"spread", timing.spread}};
+          {"spread", timing.spread},
+          {"stage", timing.stage}};
+}
+
+/// What the record has for a token count that was measured.
+const Timing& chosen(const TokenResult& result, const TableRecord& record) {
+  const TableRange* range = &record.ranges.front();
+  for (const TableRange& next : record.ranges)
+    if (next.first_tokens <= result.tokens) range = &next;
+  for (const Timing& timing : result.timings)
+    if (timing.schedule == range->schedule) return timing;
+  throw InternalError("the record chooses a schedule that was not measured: " + text(range->schedule));
+}
+
+/// The fastest of the others, relative to what was chosen; "-" when they were measured less well.
+std::string runner_up(const TokenResult& result, const Timing& best) {
+  for (const Timing& timing : result.timings)
+    if (timing.schedule != best.schedule && timing.stage == best.stage)
+      return fmt::format("{:+.1f} %", 100 * (timing.microseconds / best.microseconds - 1));
+  return "-";
 }
 
 /// Time of the best schedule of the operator's fold against the best of any fold.
@@ -50,8 +66,10 @@ double price(const TokenResult& result) {
   return result.timings.front().microseconds / result.best_any_fold.microseconds;
 }
 
-Json to_json(const TokenResult& result, bool folds) {
-  Json json = {{"tokens", result.tokens}, {"timings", Json::array()}};
+Json to_json(const TokenResult& result, const TableRecord& record, bool folds) {
+  Json json = {{"tokens", result.tokens},
+               {"schedule", text(chosen(result, record).schedule)},
+               {"timings", Json::array()}};
   for (const Timing& timing : result.timings) json["timings"].push_back(to_json(timing));
   if (folds) {
     json["best_any_fold"] = to_json(result.best_any_fold);
@@ -65,18 +83,14 @@ void print(const Console& console, const TuneResult& result, bool folds) {
   if (folds) header = {">tokens", ">us", ">any fold us", ">price", "the fastest fold", "schedule"};
   Table table(header);
   for (const TokenResult& one : result.tokens) {
-    const Timing& best = one.timings.front();
-    const std::string runner_up =
-        one.timings.size() < 2
-            ? "-"
-            : fmt::format("+{:.1f} %", 100 * (one.timings[1].microseconds / best.microseconds - 1));
+    const Timing& best = chosen(one, result.record);
     if (folds)
       table.row({std::to_string(one.tokens), short_number(best.microseconds),
                  short_number(one.best_any_fold.microseconds), fmt::format("{:.3f}", price(one)),
                  text(one.best_any_fold.fold), text(best.schedule)});
     else
-      table.row(
-          {std::to_string(one.tokens), short_number(best.microseconds), runner_up, text(best.schedule)});
+      table.row({std::to_string(one.tokens), short_number(best.microseconds), runner_up(one, best),
+                 text(best.schedule)});
   }
   table.print(console);
 }
@@ -99,29 +113,41 @@ Json tune_one(const Console& console, const TuneArguments& options, const Runtim
   progress.clear();
 
   const bool write = !result.record.ranges.empty();
-  if (write) add_to_table_file(path, result.record);
+  std::optional<TableRecord> earlier;
+  if (write) earlier = add_to_table_file(path, result.record);
   console.line("{}  {} on {} ({})", console.bold(title_of(problem.spec)), text(problem.fold),
                runtime.device_name(), runtime.device().name);
-  print(console, result, options.folds);
+  if (write) print(console, result, options.folds);
+  if (!result.not_measured.empty())
+    console.line("{} {} of {} were not measured: {}",
+                 console.bad(interrupted() ? "interrupted:" : "out of time:"), result.not_measured.size(),
+                 counted(static_cast<std::int64_t>(tuning.tokens.size()), "token count"),
+                 interrupted() ? "what is known is kept" : "raise --seconds");
   console.line(
       "{} schedules compiled in {:.1f} s, compared with the oracle in {:.1f} s, measured in {:.1f} s",
       result.candidates, result.compile_seconds, result.verify_seconds, result.measure_seconds);
   for (const std::string& schedule : result.rejected_schedules)
     console.line("{} {}", console.bad("other bits than the oracle (a defect, please report it):"), schedule);
   console.line("{} {}", write ? "written to" : "nothing was measured, nothing is written to", path);
+  if (earlier)
+    console.line("merged with the record of {}, which keeps the token counts below {} and above {}",
+                 earlier->environment, result.tokens.front().tokens, result.tokens.back().tokens);
   console.line();
   rejected += result.rejected;
 
   Json tokens = Json::array();
-  for (const TokenResult& one : result.tokens) tokens.push_back(to_json(one, options.folds));
+  for (const TokenResult& one : result.tokens) tokens.push_back(to_json(one, result.record, options.folds));
   return {{"spec", text(problem.spec)},
           {"fold", text(problem.fold)},
           {"candidates", result.candidates},
           {"rejected", result.rejected_schedules},
+          {"refused", result.refused_schedules},
           {"compile_seconds", result.compile_seconds},
           {"verify_seconds", result.verify_seconds},
           {"measure_seconds", result.measure_seconds},
           {"written", write},
+          {"merged_with", earlier ? Json(earlier->environment) : Json(nullptr)},
+          {"not_measured", result.not_measured},
           {"tokens", tokens}};
 }
 
@@ -129,8 +155,9 @@ Json tune_one(const Console& console, const TuneArguments& options, const Runtim
 
 int run_tune(const Console& console, const TuneArguments& options) {
   const std::vector<Problem> problems = options.op.problems();
-  parse_tokens(options.tokens);
+  const std::int64_t most_tokens = parse_tokens(options.tokens).back();
   const Runtime runtime = open_runtime(options.device);
+  for (const Problem& problem : problems) check_room(runtime, problem.spec, most_tokens);
   const std::string path = table_file(runtime, options.output);
   catch_interrupt();
   std::size_t rejected = 0;

@@ -79,11 +79,13 @@ std::vector<KernelUsage> usage_of(const Plan& plan, const KernelImage& image) {
 void print_usage(const Console& console, const KernelUsage& usage) {
   console.line("{}", console.bold(usage.resources.kernel));
   console.line("registers     {} a thread", usage.resources.registers);
-  console.line("spills        {} bytes, stack {} bytes", usage.spill_bytes, usage.resources.stack_bytes);
-  console.line("shared memory {} bytes a block ({} static)", usage.shared_bytes,
+  console.line("spills        {}, stack {}", counted(usage.spill_bytes, "byte"),
+               counted(usage.resources.stack_bytes, "byte"));
+  console.line("shared memory {} a block ({} static)", counted(usage.shared_bytes, "byte"),
                usage.resources.static_shared_bytes);
-  console.line("occupancy     about {:.0f} %: {} blocks of {} threads on a multiprocessor, limited by {}",
-               100 * usage.occupancy, usage.blocks_per_multiprocessor, usage.block_threads, usage.limited_by);
+  console.line("occupancy     about {:.0f} %: {} of {} on a multiprocessor, limited by {}",
+               100 * usage.occupancy, counted(usage.blocks_per_multiprocessor, "block"),
+               counted(usage.block_threads, "thread"), usage.limited_by);
 }
 
 Json to_json(const KernelUsage& usage) {

@@ -1,14 +1,15 @@
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/error.hpp>
 
-#include <unistd.h>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "commands.hpp"
 #include "numbers.hpp"
+#include "output_file.hpp"
 #include "output_hashes.hpp"
+#include "room.hpp"
 #include "runtime_impl.hpp"
 #include "target.hpp"
 #include "verifier.hpp"
@@ -19,6 +20,7 @@ namespace {
 /// What one part of a verification did.
 struct Part {
   std::string name;
+  std::uint64_t planned = 0;  // launches; all of them were made unless it was interrupted
   VerifyCounts counts;
 };
 
@@ -55,11 +57,15 @@ class Verification {
     Operator op = runtime_.make_operator(problem_.spec, problem_.fold);
     check_operator("as launched", op, with_boundaries(tokens, op), Placement{});
     for (std::int64_t step = 1; step < problem_.fold.leaf; step *= 2)
-      check_operator(fmt::format("{} element{} off alignment", step, step == 1 ? "" : "s"), op,
-                     sampled(tokens.back()), {step, step});
-    if (options_.all_schedules)
-      for (std::int64_t step = problem_.fold.leaf; step >= 1; step /= 2)
-        check_all_schedules(step, tokens.back());
+      check_operator(counted(step, "element") + " off alignment", op, sampled(tokens.back()), {step, step});
+    if (options_.all_schedules) check_every_schedule("", tokens.back());
+    return parts_;
+  }
+
+  /// Every schedule at every alignment class, with names that begin with `prefix`.
+  const std::vector<Part>& check_every_schedule(const std::string& prefix, std::int64_t most_tokens) {
+    for (std::int64_t step = problem_.fold.leaf; step >= 1; step /= 2)
+      check_all_schedules(prefix, step, most_tokens);
     return parts_;
   }
 
@@ -75,26 +81,9 @@ class Verification {
     return tokens;
   }
 
-  /// Rows for which all tensors take less than half of the memory that is free.
-  std::int64_t most_rows() const {
-    const ContextPointer& context = runtime_.impl()->context();
-    const double memory =
-        context ? static_cast<double>(context->free_memory())
-                : static_cast<double>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-    double row = 0;
-    for (std::size_t t = 0; t < problem_.spec.inputs.size(); ++t)
-      row += static_cast<double>(pool_->input_row_bytes(t));
-    for (std::size_t t = 0; t < problem_.spec.outputs.size(); ++t)
-      row += static_cast<double>(pool_->output_row_bytes(t));
-    return static_cast<std::int64_t>(memory / 2 / row);
-  }
-
   /// Both sides of every boundary too, as far as they fit.
   std::vector<std::int64_t> with_boundaries(std::vector<std::int64_t> tokens, const Operator& op) const {
-    const std::int64_t most = most_rows();
-    if (tokens.back() > most)
-      throw UsageError(
-          fmt::format("--tokens: {} rows do not fit, the device has room for about {}", tokens.back(), most));
+    const std::int64_t most = most_rows(runtime_, problem_.spec);
     std::size_t skipped = 0;
     for (const std::int64_t boundary : op.boundaries())
       for (const std::int64_t side : {boundary - 1, boundary}) {
@@ -116,22 +105,25 @@ class Verification {
     Verifier verifier(runtime_, pool_, tokens.back(), placement, seed_);
     std::size_t done = 0;
     for (const std::int64_t count : tokens) {
-      progress_.update("verify", done++, tokens.size());
+      progress_.update("verify", done, tokens.size());
       if (interrupted()) break;
+      ++done;
       verifier.check(
           [&](CUstream_st* stream, auto inputs, auto outputs) { op.launch(stream, inputs, outputs, count); },
           count, op.choice(count).schedule);
     }
-    parts_.push_back({name, verifier.counts()});
+    progress_.update("verify", done, tokens.size());
+    progress_.clear();
+    parts_.push_back({name, tokens.size(), verifier.counts()});
   }
 
-  void check_all_schedules(std::int64_t vector_limit, std::int64_t most_tokens) {
+  void check_all_schedules(const std::string& prefix, std::int64_t vector_limit, std::int64_t most_tokens) {
     std::vector<Plan> plans =
         candidates(problem_.spec, problem_.fold, runtime_.device(), static_cast<int>(vector_limit));
     std::erase_if(plans, [&](const Plan& plan) { return !seen_.insert(text(plan.schedule())).second; });
     if (plans.empty()) return;
     const bool widest = vector_limit == problem_.fold.leaf;
-    check_schedules(fmt::format("{} schedules, {} elements an access", plans.size(), vector_limit), plans,
+    check_schedules(fmt::format("{}{} schedules, {} an access", prefix, plans.size(), vector_limit), plans,
                     widest ? Placement{} : Placement{vector_limit, vector_limit},
                     sampled(std::max<std::int64_t>(most_tokens, 257)));
   }
@@ -142,6 +134,7 @@ class Verification {
     const ArgumentLayout layout(problem_.spec);
     for (std::size_t first = 0; first < plans.size(); first += plans_at_once) {
       progress_.update("schedules", first, plans.size());
+      if (interrupted()) break;
       const std::span<const Plan> part =
           std::span(plans).subspan(first, std::min(plans_at_once, plans.size() - first));
       const auto kernels = runtime_.impl()->store().kernels(part);
@@ -158,7 +151,9 @@ class Verification {
               count, text(kernel->plan().schedule()));
         }
     }
-    parts_.push_back({name, verifier.counts()});
+    if (!interrupted()) progress_.update("schedules", plans.size(), plans.size());
+    progress_.clear();
+    parts_.push_back({name, plans.size() * tokens.size(), verifier.counts()});
   }
 
   const Console& console_;
@@ -171,12 +166,6 @@ class Verification {
   std::set<std::string> seen_;
   std::vector<Part> parts_;
 };
-
-/// 1234567 as "1,234,567".
-std::string grouped(std::uint64_t number) {
-  if (number < 1000) return std::to_string(number);
-  return fmt::format("{},{:03}", grouped(number / 1000), number % 1000);
-}
 
 Json to_json(const VerifyCounts& counts) {
   Json json = {{"launches", counts.launches},
@@ -208,8 +197,9 @@ class Report {
                  {"device_name", runtime.device().name},
                  {"parts", Json::array()}};
     for (const Part& part : parts) {
-      console_.line("  {:<34} {:>9} launches  {:>17} elements  {}", part.name, grouped(part.counts.launches),
-                    grouped(part.counts.elements), verdict(part.counts));
+      console_.line("  {:<34} {:>9} {:<8}  {:>17} {:<8}  {}", part.name, grouped(part.counts.launches),
+                    part.counts.launches == 1 ? "launch" : "launches", grouped(part.counts.elements),
+                    part.counts.elements == 1 ? "element" : "elements", verdict(part));
       if (const auto& first = part.counts.first)
         console_.line("    first: {} element {} of row {} is {:#x}, the oracle's is {:#x}\n    {}",
                       first->output, first->element, first->row, first->actual, first->expected,
@@ -217,7 +207,9 @@ class Report {
       Json entry = to_json(part.counts);
       entry["part"] = part.name;
       json["parts"].push_back(entry);
+      entry["planned_launches"] = part.planned;
       total.add(part.counts);
+      planned += part.planned;
     }
     results.push_back(json);
   }
@@ -226,11 +218,13 @@ class Report {
     const std::string names = difference(stored, measured);
     ++hashes_compared;
     hashes_differing += !names.empty();
-    console_.line("{} {}  {} rows on {}: {}", names.empty() ? console_.good("✓") : console_.bad("✗"),
-                  title_of(stored.problem.spec), stored.rows, runtime.device_name(),
+    const std::string id = bits_id(stored.problem.spec, stored.problem.fold);
+    console_.line("{} {}  bits id {}  {} on {}: {}", names.empty() ? console_.good("✓") : console_.bad("✗"),
+                  title_of(stored.problem.spec), id, counted(stored.rows, "row"), runtime.device_name(),
                   names.empty() ? fmt::format("the hashes of {}", stored.made_by)
                                 : fmt::format("{} not as hashed by {}", names, stored.made_by));
     hash_results.push_back({{"spec", text(stored.problem.spec)},
+                            {"bits_id", id},
                             {"device", runtime.device_name()},
                             {"stored_by", stored.made_by},
                             {"differing_outputs", names}});
@@ -239,14 +233,17 @@ class Report {
   bool passed() const { return total.passed() && hashes_differing == 0; }
 
   VerifyCounts total;
+  std::uint64_t planned = 0;  // launches of the problems that were begun
   std::size_t hashes_compared = 0, hashes_differing = 0;
   Json results = Json::array(), hash_results = Json::array();
 
  private:
-  std::string verdict(const VerifyCounts& counts) const {
+  std::string verdict(const Part& part) const {
+    const VerifyCounts& counts = part.counts;
+    if (counts.passed() && counts.launches < part.planned) return "0 differing, interrupted";
     if (counts.passed()) return console_.good("0 differing");
-    return console_.bad(fmt::format("{} differing, {} bytes written outside", grouped(counts.differing),
-                                    grouped(counts.overwritten)));
+    return console_.bad(fmt::format("{} differing, {} {} written outside", grouped(counts.differing),
+                                    grouped(counts.overwritten), counts.overwritten == 1 ? "byte" : "bytes"));
   }
   const Console& console_;
 };
@@ -273,20 +270,41 @@ int run_verify(const Console& console, const VerifyArguments& options) {
   const bool only_hashes = !options.hashes.empty() && !options.op.given;
   std::vector<Problem> problems;
   if (!only_hashes) problems = options.op.problems();
-  parse_tokens(options.tokens);
+  const std::int64_t most_tokens = parse_tokens(options.tokens).back();
+  if (!options.write_hashes.empty()) check_output_file(options.write_hashes);
 
   Report report(console);
   Progress progress(console);
   std::vector<OutputHashes> written;
   std::vector<Runtime> runtimes;
   for (const std::string& device : options.devices) runtimes.push_back(open_runtime(device));
+  for (const Runtime& runtime : runtimes)
+    for (const Problem& problem : problems) check_room(runtime, problem.spec, most_tokens);
   if (only_hashes)
     for (const Runtime& runtime : runtimes) compare_hashes(report, runtime, stored, progress);
+  std::size_t begun = 0;
   for (const Problem& problem : problems) {
+    if (interrupted()) break;
+    ++begun;
     progress.update("oracle", 0, 1);
     const auto pool = std::make_shared<const RowPool>(problem, pool_rows(problem.spec), 1);
+    // Rounded to 16 bits, results hide most differences between two reduction trees; the sum itself shows
+    // them.
+    std::shared_ptr<const RowPool> shown_pool;
+    if (options.all_schedules) {
+      Problem shown = problem;
+      shown.spec = with_sum_shown(problem.spec);
+      shown_pool = std::make_shared<const RowPool>(shown, pool_rows(problem.spec), 1);
+    }
+    progress.update("oracle", 1, 1);
     for (const Runtime& runtime : runtimes) {
-      const std::vector<Part> parts = Verification(console, options, runtime, problem, pool, progress).run();
+      if (interrupted()) break;
+      std::vector<Part> parts = Verification(console, options, runtime, problem, pool, progress).run();
+      if (shown_pool && !interrupted()) {
+        Verification shown(console, options, runtime, shown_pool->problem(), shown_pool, progress);
+        const std::vector<Part>& more = shown.check_every_schedule("sum shown: ", most_tokens);
+        parts.insert(parts.end(), more.begin(), more.end());
+      }
       progress.clear();
       report.problem(runtime, problem, parts);
       if (!options.hashes.empty()) {
@@ -295,22 +313,39 @@ int run_verify(const Console& console, const VerifyArguments& options) {
           throw UsageError(fmt::format("{} has no record for {}", options.hashes, text(problem.spec)));
         compare_hashes(report, runtime, {*record}, progress);
       }
-      if (!options.write_hashes.empty()) written.push_back(measure_hashes(runtime, problem));
+      if (!options.write_hashes.empty() && !interrupted())
+        written.push_back(measure_hashes(runtime, problem));
     }
   }
   if (!written.empty()) merge_hashes(options.write_hashes, written);
 
+  // What was not compared to the end has not passed.
+  const auto mark = [&](bool passed) {
+    return !passed ? console.bad("✗") : interrupted() ? std::string(" ") : console.good("✓");
+  };
   if (!problems.empty())
-    console.line("{} {} of {} elements differ from the oracle",
-                 report.total.passed() ? console.good("✓") : console.bad("✗"),
+    console.line("{} {} of {} elements differ from the oracle", mark(report.total.passed()),
                  grouped(report.total.differing), grouped(report.total.elements));
   if (report.hashes_compared > 0)
-    console.line("{} {} of {} stored hashes differ",
-                 report.hashes_differing == 0 ? console.good("✓") : console.bad("✗"), report.hashes_differing,
-                 report.hashes_compared);
+    console.line("{} {} of {} stored hashes differ", mark(report.hashes_differing == 0),
+                 report.hashes_differing, report.hashes_compared);
+  if (interrupted()) {
+    if (only_hashes)
+      console.line("{} {} of {} stored hashes were compared", console.bad("interrupted:"),
+                   report.hashes_compared, stored.size() * runtimes.size());
+    else if (report.planned == 0)
+      console.line("{} nothing was compared", console.bad("interrupted:"));
+    else
+      console.line("{} {} of {} launches were compared{}", console.bad("interrupted:"),
+                   grouped(report.total.launches), grouped(report.planned),
+                   begun == problems.size()
+                       ? ""
+                       : fmt::format("; {} of {} operators were begun", begun, problems.size()));
+  }
   Json document = to_json(report.total);
-  document["passed"] = report.passed();
+  document["passed"] = report.passed() && !interrupted();
   document["interrupted"] = interrupted();
+  document["planned_launches"] = report.planned;
   document["results"] = report.results;
   document["hashes"] = report.hash_results;
   console.document(document);

@@ -31,6 +31,7 @@ struct Timing {
   Fold fold;
   double microseconds = 0;  // median of a graph-replayed launch over rotating inputs; on the CPU of a call
   double spread = 0;        // (75th - 25th percentile) / median
+  int stage = 0;            // the last one it was measured in; only figures of one stage compare well
 };
 
 struct TokenResult {
@@ -40,11 +41,13 @@ struct TokenResult {
 };
 
 struct TuneResult {
-  std::vector<TokenResult> tokens;  // those that were measured
+  std::vector<TokenResult> tokens;         // those that were measured
+  std::vector<std::int64_t> not_measured;  // those that were not: no time was left, or it was stopped
   TableRecord record;          // ready to be written to a table; without ranges when nothing was measured
   std::size_t candidates = 0;  // compiled
   std::size_t rejected = 0;    // failed the bit gate: a bug, reported with the schedule's text
   std::vector<std::string> rejected_schedules;
+  std::vector<std::string> refused_schedules;  // with why the compiler or the device did not take them
   double compile_seconds = 0, verify_seconds = 0, measure_seconds = 0;
 };
 
@@ -57,7 +60,7 @@ TuneResult tune(Operator& op, const TuneOptions& options);
 
 /// The ranges that measured results stand for: for each token count its fastest schedule, from the geometric
 /// middle between it and the count before (`boundary_between`). A schedule that is within 0.5 % of the
-/// fastest is kept when the range before has it: fewer kernels for the same time.
+/// fastest in the same stage is kept when the range before has it: fewer kernels for the same time.
 std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results);
 
 }  // namespace isofold

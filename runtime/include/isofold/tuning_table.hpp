@@ -16,8 +16,9 @@ namespace isofold {
 struct TableRange {
   std::int64_t first_tokens = 1;
   Schedule schedule;
-  double microseconds = 0;  // measured at measured_tokens
-  std::int64_t measured_tokens = 1;
+  double microseconds = 0;                // measured at measured_tokens
+  std::int64_t measured_tokens = 1;       // the smallest count that chose the schedule
+  std::int64_t last_measured_tokens = 0;  // the largest; 0: not known
   bool operator==(const TableRange&) const = default;
 };
 
@@ -74,10 +75,18 @@ class TuningTable {
   std::vector<std::string> warnings_;
 };
 
-/// Adds one record to a table file, which is made when it is missing, and keeps its other records. Processes
-/// that do so at the same time wait for each other (`<path>.lock`). Throws UsageError when the file cannot be
-/// read or written, or holds lines that are not records: those are never thrown away.
-void add_to_table_file(const std::string& path, const TableRecord& record);
+/// `measured`, and what `earlier`, a record of the same (spec, fold, device), knows of token counts below the
+/// first and above the last that `measured` has; they meet in the geometric middle. Nothing when `earlier`
+/// knows of no such count. Of a range that reaches into the measured span no more is kept than the counts
+/// known: its first, its last.
+std::optional<TableRecord> merge(const TableRecord& earlier, const TableRecord& measured);
+
+/// Adds one record to a table file, which is made when it is missing, and keeps its other records. With an
+/// earlier record of the same (spec, fold, device) it is merged (`merge`); returned is that record when
+/// something of it was kept. Processes that do so at the same time wait for each other (`<path>.lock`).
+/// Throws UsageError when the file cannot be read or written, or holds lines that are not records: those are
+/// never thrown away.
+std::optional<TableRecord> add_to_table_file(const std::string& path, const TableRecord& record);
 
 std::string to_json_line(const TableRecord& record);
 /// Throws UsageError that says what is wrong: not JSON, a key that is missing or unknown, a text that does
