@@ -16,6 +16,8 @@ device=()
 while [ $# -gt 0 ]; do
   case $1 in
     --device) [ $# -ge 2 ] || { echo "quickstart: --device needs a value" >&2; exit 2; }
+              [[ $2 =~ ^(auto|cpu|cuda|cuda:[0-9]+)$ ]] ||
+                { echo "quickstart: --device is '$2'; allowed are auto, cpu, cuda and cuda:<number>" >&2; exit 2; }
               device=(--device "$2"); shift 2 ;;
     -h | --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) echo "quickstart: unknown argument '$1' (allowed: --device)" >&2; exit 2 ;;
@@ -28,15 +30,15 @@ step "Set up"
 tools/setup.sh
 
 step "Build"
-cmake --preset release -DISOFOLD_BUILD_TESTS=OFF
+cmake --preset release
 cmake --build --preset release
 
-isofold=build/release/tools/isofold
+isofold=$root/build/release/tools/isofold
 operator=(--op add_rms_norm -n 8192 --dtype bf16)
 tokens=(--tokens 1,8,32,128,256,512,1024,2048,4096)
 
 step "What is here"
-"$isofold" doctor
+"$isofold" doctor "${device[@]}"
 
 step "Tune"
 "$isofold" tune "${operator[@]}" "${tokens[@]}" "${device[@]}"
@@ -48,6 +50,8 @@ step "Chart"
 "$isofold" chart "${operator[@]}" "${tokens[@]}" "${device[@]}" --output build/release/chart
 
 printf '\n== Done in %d s\n' "$SECONDS"
-echo "The chart:                    $root/build/release/chart.html (and chart.svg beside it)"
-echo "The kernel behind a point:    $isofold inspect ${operator[*]} --tokens 128 --show source ${device[*]}"
-echo "Its reduction tree:           $isofold inspect ${operator[*]} --tokens 128 --show tree ${device[*]}"
+inspect=("$isofold" inspect "${operator[@]}" "${device[@]}" --tokens 128)
+command=$(printf '%q ' "${inspect[@]}")
+echo "The chart:                    $root/build/release/chart.html (beside it chart.svg, and the figures in chart.json)"
+echo "The kernel behind a point:    ${command}--show source"
+echo "Its reduction tree:           ${command}--show tree"
