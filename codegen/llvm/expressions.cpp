@@ -34,9 +34,9 @@ llvm::Value* emit_operation(Builder& builder, Op op, llvm::Value* a, llvm::Value
 
 bool RowValues::is_scalar(int node) const { return levels_[at(node)] <= Level::row; }
 
-void RowValues::emit(Level level) {
+void RowValues::emit(Level level, int passes) {
   for (std::size_t index = 0; index < spec_.nodes.size(); ++index) {
-    if (levels_[index] != level) continue;
+    if (levels_[index] != level || passes_[index] != passes) continue;
     const Node& node = spec_.nodes[index];
     const auto operand = [&](int i) { return i < 0 ? nullptr : scalars_[at(i)]; };
     llvm::Value*& value = scalars_[index];
@@ -58,7 +58,7 @@ void RowValues::hoist(int width) {
     if (is_scalar(static_cast<int>(index))) continue;
     const Node& node = spec_.nodes[index];
     for (int operand : {node.a, node.b, node.c})
-      if (operand >= 0 && is_scalar(operand))
+      if (operand >= 0 && is_scalar(operand) && scalars_[at(operand)])
         hoisted_[{operand, width}] = splat(builder_, scalars_[at(operand)], width);
   }
 }

@@ -12,7 +12,7 @@ namespace isofold {
 /// The values of a Spec that are one number for a row: constants, and what follows from the sum.
 class RowValues {
  public:
-  RowValues(Builder& builder, const Spec& spec) : builder_(builder), spec_(spec), levels_(levels(spec)) {
+  RowValues(Builder& builder, const Spec& spec) : builder_(builder), spec_(spec), levels_(levels(spec)), passes_(passes_before(spec)) {
     scalars_.resize(spec.nodes.size());
   }
   const Spec& spec() const { return spec_; }
@@ -20,22 +20,23 @@ class RowValues {
 
   bool is_scalar(int node) const;
   /// Emits every constant: once, where they dominate all rows.
-  void emit_constants() { emit(Level::constant); }
-  /// Emits every value of level row, given the row's sum.
-  void emit_after_sum(llvm::Value* sum) {
+  void emit_constants() { emit(Level::constant, 0); }
+  /// Emits every value of level row that is known after pass `pass` (from 0), given that pass's sum.
+  void emit_after_pass(int pass, llvm::Value* sum) {
     sum_ = sum;
-    emit(Level::row);
+    emit(Level::row, pass + 1);
   }
-  /// Emits the vectors of `width` copies that element-level nodes use, ahead of a loop.
+  /// Emits the vectors of `width` copies that element-level nodes use, as far as they are known, ahead of a loop.
   void hoist(int width);
   llvm::Value* vector(int node, int width);
 
  private:
-  void emit(Level level);
+  void emit(Level level, int passes);
 
   Builder& builder_;
   const Spec& spec_;
   std::vector<Level> levels_;
+  std::vector<int> passes_;
   llvm::Value* sum_ = nullptr;
   std::vector<llvm::Value*> scalars_;
   std::map<std::pair<int, int>, llvm::Value*> hoisted_;

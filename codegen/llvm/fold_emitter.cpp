@@ -45,7 +45,8 @@ FoldEmitter::FoldEmitter(RowValues& row, const Fold& fold, int width)
                                      llvm::GlobalValue::PrivateLinkage, table, "bit_reversed");
 }
 
-llvm::Value* FoldEmitter::sum(const ValueList& pointers) {
+llvm::Value* FoldEmitter::sum(int node, const ValueList& pointers) {
+  sum_ = node;
   LeafLoads loads(builder_, row_.spec(), fold_, width_, pointers);
   loads_ = &loads;
   const std::int64_t segment_elements = leaves_per_segment_ * fold_.leaf;
@@ -111,7 +112,7 @@ void FoldEmitter::round(llvm::Value* first, std::int64_t count, bool fresh) {
 
 void FoldEmitter::group(llvm::Value* group, llvm::Value* first, int count, bool fresh) {
   const Spec& spec = row_.spec();
-  const Node& total = spec.nodes[static_cast<std::size_t>(sum_node(spec))];
+  const Node& total = spec.nodes[static_cast<std::size_t>(sum_)];
   const Node& summand = spec.nodes[static_cast<std::size_t>(total.a)];
   llvm::Type* vector = vector_type(builder_.getFloatTy(), width_);
   llvm::Value* slot = accumulator(group);

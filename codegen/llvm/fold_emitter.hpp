@@ -14,8 +14,8 @@ class FoldEmitter {
   /// `width`: lanes of a vector register.
   FoldEmitter(RowValues& row, const Fold& fold, int width);
 
-  /// The sum of the row whose inputs start at `pointers` (one for each input of the Spec).
-  llvm::Value* sum(const ValueList& pointers);
+  /// The sum of node `node` over the row whose inputs start at `pointers` (one for each input of the Spec).
+  llvm::Value* sum(int node, const ValueList& pointers);
 
   /// Locals that can be promoted to values when the function is complete.
   const std::vector<llvm::AllocaInst*>& promotable() const { return promotable_; }
@@ -43,6 +43,7 @@ class FoldEmitter {
   llvm::AllocaInst* segments_ = nullptr;    // sums, in bit-reversed order
   llvm::GlobalVariable* places_ = nullptr;  // of each segment in segments_
   LeafLoads* loads_ = nullptr;              // of the row that is being emitted
+  int sum_ = -1;                            // the node
 };
 
 }  // namespace isofold

@@ -98,7 +98,10 @@ std::unique_ptr<llvm::Module> emit_rows(llvm::LLVMContext& context, const Plan& 
   llvm::Value* last_row = function->getArg(4);
   emit_loop(builder, function->getArg(3), last_row, 1, "row", [&](llvm::Value* row) {
     OutputEmitter::Pointers pointers{tensors.inputs(row, ".row"), tensors.outputs(row, ".row"), {}};
-    row_values.emit_after_sum(fold.sum(pointers.inputs));
+    for (int pass = 0; const int node : sum_nodes(spec)) {
+      if (pass > 0) row_values.hoist(std::min(schedule.width, plan.fold().lanes));
+      row_values.emit_after_pass(pass++, fold.sum(node, pointers.inputs));
+    }
     llvm::Value* next = offset_by(builder, row, 1);
     next = builder.CreateSelect(builder.CreateICmpSLT(next, last_row), next, row, "next_row");
     pointers.next_inputs = tensors.inputs(next, ".next");

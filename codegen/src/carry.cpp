@@ -6,18 +6,32 @@ namespace isofold {
 
 std::vector<Carried> carried_values(const Spec& spec) {
   const auto level = levels(spec);
-  const auto before = before_sum(spec);
+  const auto passes = passes_before(spec);
+  const auto sums = sum_nodes(spec);
   std::vector<bool> carried(spec.nodes.size(), false);
   const auto take = [&](int operand) {
     const auto index = static_cast<std::size_t>(operand);
-    if (operand >= 0 && before[index] && level[index] == Level::element) carried[index] = true;
+    if (operand >= 0 && passes[index] == 0 && level[index] == Level::element) carried[index] = true;
   };
-  for (const Output& output : spec.outputs) {
-    if (before[static_cast<std::size_t>(output.value)]) continue;
-    const auto needed = needed_by(spec, output.value);
+  // What comes after the first pass takes the values of before it that it uses directly.
+  const auto take_for = [&](int root) {
+    const auto needed = needed_by(spec, root);
     for (std::size_t i = 0; i < spec.nodes.size(); ++i) {
-      if (!needed[i] || before[i] || level[i] != Level::element) continue;
+      if (!needed[i] || passes[i] == 0 || level[i] != Level::element) continue;
       for (int operand : {spec.nodes[i].a, spec.nodes[i].b, spec.nodes[i].c}) take(operand);
+    }
+  };
+  for (const Output& output : spec.outputs)
+    if (passes[static_cast<std::size_t>(output.value)] > 0) take_for(output.value);
+  for (std::size_t pass = 1; pass < sums.size(); ++pass) {
+    take_for(sums[pass]);
+    const int value = spec.nodes[static_cast<std::size_t>(sums[pass])].a;
+    const Node& summand = spec.nodes[static_cast<std::size_t>(value)];
+    if (summand.op == Op::mul && passes[static_cast<std::size_t>(value)] == 0) {
+      take(summand.a);
+      take(summand.b);
+    } else {
+      take(value);
     }
   }
   std::vector<Carried> out;

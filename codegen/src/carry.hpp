@@ -7,7 +7,7 @@
 
 namespace isofold {
 
-/// A value of the row that is computed before the sum and needed again after it, in the smallest form that keeps its
+/// A value of the row that is computed in the first pass and needed again after it, in the smallest form that keeps its
 /// bits: an input as it was stored, a rounded value in its dtype, anything else in binary32.
 struct Carried {
   int node = -1;

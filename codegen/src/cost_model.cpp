@@ -47,8 +47,9 @@ double estimated_microseconds(const Plan& plan, std::int64_t tokens) {
   const double traffic = bytes * (s.staging == Staging::reread ? 1.3 : 1.0) / rate * (s.streaming ? 0.99 : 1.0);
   double latency = memory_latency_microseconds * (s.early_weights ? 1.0 : 1.3);
   latency += instruction_microseconds * (shape.leaves_per_thread * plan.fold().leaf * 6 + shape.segments_per_warp * 24 + 120);
-  if (shape.warps_per_row > 1) latency += exchange_microseconds * (1 + shape.block_threads / 1024.0);
-  if (s.split == Split::cluster) latency += cluster_microseconds;
+  const auto passes = static_cast<double>(sum_nodes(plan.spec()).size());
+  if (shape.warps_per_row > 1) latency += passes * exchange_microseconds * (1 + shape.block_threads / 1024.0);
+  if (s.split == Split::cluster) latency += passes * cluster_microseconds;
   if (s.split == Split::workspace) latency += launch_microseconds + memory_latency_microseconds;
   const double occupancy = std::min(1.0, resident * shape.block_threads / device.threads_per_multiprocessor + 0.35);
   return launch_microseconds + std::max(traffic / occupancy, waves > 1 ? traffic / occupancy + 0.2 * latency : 0.0) + latency;

@@ -8,6 +8,10 @@ namespace isofold {
 
 std::string CudaKernelWriter::body(KernelPart part) {
   code_ = CodeWriter();
+  pass_ = 0;
+  sum_ = sums_.front();
+  declared_rows_.clear();
+  loaded_columns_.clear();
   write_position(part);
   std::string row = schedule_.blocks_per_row > 1 ? "blockIdx.x / BLOCKS_PER_ROW" : "blockIdx.x";
   if (schedule_.rows_per_block > 1) row = "(long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW";
@@ -17,6 +21,13 @@ std::string CudaKernelWriter::body(KernelPart part) {
     write_reduction_pass();
     write_lane_tree();
     write_block_exchange(part);
+    while (pass_ + 1 < sums_.size()) {
+      write_row_values();
+      sum_ = sums_[++pass_];
+      write_later_pass();
+      write_lane_tree();
+      write_block_exchange(part);
+    }
   }
   if (part == KernelPart::outputs) write_workspace_sum();
   if (part != KernelPart::partial_sums) {
@@ -29,11 +40,13 @@ std::string CudaKernelWriter::body(KernelPart part) {
 void CudaKernelWriter::write_position(KernelPart part) {
   const bool several_blocks = schedule_.blocks_per_row > 1;
   if (exchanged_ > 1 && part != KernelPart::outputs) {
-    code_.line("__shared__ __align__(16) float warp_sums{}[{}];",
-               schedule_.rows_per_block > 1 ? "[ROWS_PER_BLOCK]" : "",
-               schedule_.split == Split::cluster
-                   ? (shape_.warps_per_row > 1 ? "BLOCKS_PER_ROW * WARPS_PER_ROW" : "BLOCKS_PER_ROW")
-                   : "WARPS_PER_ROW");
+    for (; pass_ < sums_.size(); ++pass_)  // of their own: nobody has to wait until all have read those of the pass before
+      code_.line("__shared__ __align__(16) float {}{}[{}];", of_pass("warp_sums"),
+                 schedule_.rows_per_block > 1 ? "[ROWS_PER_BLOCK]" : "",
+                 schedule_.split == Split::cluster
+                     ? (shape_.warps_per_row > 1 ? "BLOCKS_PER_ROW * WARPS_PER_ROW" : "BLOCKS_PER_ROW")
+                     : "WARPS_PER_ROW");
+    pass_ = 0;
   }
   if (schedule_.staging == Staging::shared) {
     code_.comment("Word w of this thread's leaf i waits at staged[(i * STAGED_WORDS + w) * BLOCK_THREADS].");
@@ -60,7 +73,7 @@ void CudaKernelWriter::write_position(KernelPart part) {
 
 /// Named values that depend on nothing, once: printed where they are used, each would be printed again in every other.
 void CudaKernelWriter::write_constants(KernelPart part) {
-  std::vector<bool> wanted = needed_by(spec_, sum_);
+  std::vector<bool> wanted = needed_by_passes(0);
   if (part != KernelPart::partial_sums) {
     for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
       for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = more[i] || (wanted[i] && part == KernelPart::whole);
@@ -78,6 +91,8 @@ void CudaKernelWriter::write_constants(KernelPart part) {
 void CudaKernelWriter::write_row_pointers(const std::vector<int>& tensors) {
   for (int tensor : tensors) {
     const Tensor& t = spec_.inputs[static_cast<std::size_t>(tensor)];
+    if (std::find(declared_rows_.begin(), declared_rows_.end(), tensor) != declared_rows_.end()) continue;
+    declared_rows_.push_back(tensor);
     if (t.extent == Extent::row)
       code_.line("const {0}* const {1}_row = {1} + row * {1}_stride;", pointer_type(t.dtype), t.name);
   }
@@ -96,11 +111,12 @@ void CudaKernelWriter::write_early_weights() {
   open_leaves();
   write_load(columns);
   code_.close();
+  loaded_columns_.insert(loaded_columns_.end(), columns.begin(), columns.end());
 }
 
-/// What the sum, early outputs and carried values need.
-std::vector<int> CudaKernelWriter::columns_before_sum() const {
-  std::vector<bool> needed = needed_by(spec_, sum_);
+/// What the first sum, early outputs and carried values need.
+std::vector<int> CudaKernelWriter::columns_of_first_pass() const {
+  std::vector<bool> needed = needed_by(spec_, sums_.front());
   const auto also = [&](const std::vector<bool>& more) {
     for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
   };
@@ -111,11 +127,27 @@ std::vector<int> CudaKernelWriter::columns_before_sum() const {
   return inputs_of(needed, Extent::column);
 }
 
-/// What the outputs after the sum need and registers do not hold yet.
+/// What a later sum needs, and registers do not hold yet. Carried values are there: what they were made from is not.
+std::vector<int> CudaKernelWriter::columns_of_later_pass() {
+  std::vector<bool> needed(spec_.nodes.size(), false);
+  needed[static_cast<std::size_t>(sum_)] = true;
+  for (int i = sum_; i >= 0; --i) {
+    const Node& node = spec_.nodes[static_cast<std::size_t>(i)];
+    const bool carried = schedule_.staging != Staging::reread &&
+                         std::any_of(carried_.begin(), carried_.end(), [&](const Carried& c) { return c.node == i; });
+    if (!needed[static_cast<std::size_t>(i)] || carried) continue;
+    for (int operand : {node.a, node.b, node.c})
+      if (operand >= 0) needed[static_cast<std::size_t>(operand)] = true;
+  }
+  std::vector<int> columns = inputs_of(needed, Extent::column);
+  for (int loaded : loaded_columns_) std::erase(columns, loaded);
+  return columns;
+}
+
+/// What the outputs after the sums need and registers do not hold yet.
 std::vector<int> CudaKernelWriter::late_columns() const {
   std::vector<int> columns = inputs_of(needed_by_outputs(true), Extent::column);
-  if (schedule_.staging == Staging::registers)
-    for (int loaded : columns_before_sum()) std::erase(columns, loaded);
+  for (int loaded : loaded_columns_) std::erase(columns, loaded);
   return columns;
 }
 
@@ -132,26 +164,20 @@ void CudaKernelWriter::close_batches() {
 void CudaKernelWriter::write_reduction_pass() {
   const bool keep = schedule_.staging != Staging::reread;
   std::vector<bool> needed = needed_by(spec_, sum_);
+  if (keep) {
+    const auto later = needed_by_passes(1);
+    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || later[i];
+  }
   if (keep)
     for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
       for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
   const std::vector<int> rows = inputs_of(needed, Extent::row);
-  const std::vector<int> columns = columns_before_sum();
+  const std::vector<int> columns = columns_of_first_pass();
   write_row_pointers(rows);
   if (keep) write_output_pointers(false);
   code_.blank();
   code_.comment("A skipped lane or segment is -0: adding it changes nothing, and a chain that starts from it is exact.");
-  if (chains_ == 1) {
-    code_.line("float lane_sum = -0.0f;");
-  } else {
-    const std::string count = shape_.lanes_per_thread == 1    ? "SEGMENTS_PER_WARP"
-                              : shape_.segments_per_warp == 1 ? "LANES_PER_THREAD"
-                                                              : "SEGMENTS_PER_WARP * LANES_PER_THREAD";
-    code_.line("float lane_sums[{}];", count);
-    code_.unrolled("s", count);
-    code_.line("lane_sums[s] = -0.0f;");
-    code_.close();
-  }
+  write_lane_sums();
   code_.blank();
   code_.comment("Load this thread's leaves.");
   open_batches();
@@ -163,6 +189,7 @@ void CudaKernelWriter::write_reduction_pass() {
   write_load(columns);
   code_.close();
   if (schedule_.staging == Staging::registers) {
+    loaded_columns_ = columns;
     if (schedule_.early_weights) write_early_weights();
     code_.blank();
   }
@@ -179,13 +206,63 @@ void CudaKernelWriter::write_reduction_pass() {
   close_batches();
 }
 
+void CudaKernelWriter::write_lane_sums() {
+  if (chains_ == 1) {
+    code_.line("float {} = -0.0f;", of_pass("lane_sum"));
+    return;
+  }
+  const std::string count = shape_.lanes_per_thread == 1    ? "SEGMENTS_PER_WARP"
+                            : shape_.segments_per_warp == 1 ? "LANES_PER_THREAD"
+                                                            : "SEGMENTS_PER_WARP * LANES_PER_THREAD";
+  code_.line("float {}[{}];", of_pass("lane_sums"), count);
+  code_.unrolled("s", count);
+  code_.line("{}[s] = -0.0f;", of_pass("lane_sums"));
+  code_.close();
+}
+
+/// Another sum over values that registers or shared memory hold, or that are read again.
+void CudaKernelWriter::write_later_pass() {
+  const bool reread = schedule_.staging == Staging::reread;
+  const std::vector<int> columns = columns_of_later_pass();
+  std::vector<int> rows;
+  if (reread) {
+    for (const Carried& carried : carried_) expression_.unbind(carried.node);
+    rows = inputs_of(needed_by(spec_, sum_), Extent::row);
+  }
+  code_.blank();
+  code_.comment(fmt::format("Pass {} over the row.", pass_ + 1));
+  if (reread) write_row_pointers(rows);
+  write_lane_sums();
+  open_batches();
+  if (!rows.empty() || !columns.empty()) {
+    declare_words(rows);
+    declare_words(columns);
+    open_leaves();
+    write_load(rows);
+    write_load(columns);
+    code_.close();
+    if (schedule_.staging == Staging::registers) loaded_columns_.insert(loaded_columns_.end(), columns.begin(), columns.end());
+  }
+  if (schedule_.staging == Staging::shared) {
+    declare_words(carried_inputs());
+    declare_carried();
+  }
+  open_leaves(false);
+  if (schedule_.staging == Staging::shared) write_staged(false);
+  if (!reread) bind_carried();
+  write_chain();
+  code_.close();
+  close_batches();
+}
+
 void CudaKernelWriter::write_lane_tree() {
   const int segments = shape_.segments_per_warp;
   const int lanes = shape_.lanes_per_thread;
   const int threads = shape_.threads_per_segment;
-  const std::string sum = chains_ == 1 ? "lane_sum" : "lane_sums[0]";
+  const std::string sums = of_pass("lane_sums");
+  const std::string sum = chains_ == 1 ? of_pass("lane_sum") : sums + "[0]";
   const auto at = [&](const std::string& index) {
-    return lanes == 1 ? fmt::format("lane_sums[{}]", index) : fmt::format("lane_sums[({}) * {}]", index, lanes);
+    return lanes == 1 ? fmt::format("{}[{}]", sums, index) : fmt::format("{}[({}) * {}]", sums, index, lanes);
   };
   code_.blank();
   if (lanes > 1) {
@@ -195,7 +272,7 @@ void CudaKernelWriter::write_lane_tree() {
     if (segments > 1) code_.unrolled("s", "SEGMENTS_PER_WARP");
     code_.unrolled("k", "distance");
     const std::string base = segments > 1 ? "s * LANES_PER_THREAD + k" : "k";
-    code_.line("lane_sums[{0}] = __fadd_rn(lane_sums[{0}], lane_sums[{0} + distance]);", base);
+    code_.line("{1}[{0}] = __fadd_rn({1}[{0}], {1}[{0} + distance]);", base, sums);
     code_.close();
     if (segments > 1) code_.close();
     code_.close();
@@ -239,15 +316,16 @@ void CudaKernelWriter::write_segment_tree(const std::string& sums, const std::st
   const std::string total = name_of_node(sum_);
   const int each = std::max(1, number / 32);
   const std::string tree = helpers_.use("adjacent_pairs");
-  code_.line("float pairs[{}];", number <= 16 ? count : fmt::format("{}", each));
+  const std::string pairs = of_pass("pairs");
+  code_.line("float {}[{}];", pairs, number <= 16 ? count : fmt::format("{}", each));
   code_.unrolled("s", number <= 16 ? count : fmt::format("{}", each));
-  if (number <= 16) code_.line("pairs[s] = {}[s];", sums);
-  else code_.line("pairs[s] = {}[lane{} + s];", sums, each > 1 ? fmt::format(" * {}", each) : "");
+  if (number <= 16) code_.line("{}[s] = {}[s];", pairs, sums);
+  else code_.line("{}[s] = {}[lane{} + s];", pairs, sums, each > 1 ? fmt::format(" * {}", each) : "");
   code_.close();
   if (number <= 16) {
-    code_.line("const float {} = {}(pairs);", total, tree);
+    code_.line("const float {} = {}({});", total, tree, pairs);
   } else {
-    code_.line("float {} = {}(pairs);", total, tree);
+    code_.line("float {} = {}({});", total, tree, pairs);
     for (int distance = 1; distance <= 16; distance *= 2)
       code_.line("{0} = {1}({0}, {2});", total, helpers_.use("halve"), distance);
   }
@@ -255,7 +333,7 @@ void CudaKernelWriter::write_segment_tree(const std::string& sums, const std::st
 }
 
 void CudaKernelWriter::write_block_exchange(KernelPart part) {
-  const std::string sum = chains_ == 1 ? "lane_sum" : "lane_sums[0]";
+  const std::string sum = chains_ == 1 ? of_pass("lane_sum") : of_pass("lane_sums") + "[0]";
   const std::string total = name_of_node(sum_);
   if (exchanged_ == 1) {
     if (part == KernelPart::partial_sums) {
@@ -269,10 +347,10 @@ void CudaKernelWriter::write_block_exchange(KernelPart part) {
     return;
   }
   code_.blank();
-  const std::string buffer = schedule_.rows_per_block > 1 ? "warp_sums[row_in_block]" : "warp_sums";
+  const std::string buffer = of_pass("warp_sums") + (schedule_.rows_per_block > 1 ? "[row_in_block]" : "");
   if (schedule_.split == Split::cluster) {
     code_.comment("Segment tree across the warps of the cluster: lane b of a warp gives the warp's sum to block b.");
-    code_.line("{}();", helpers_.use("cluster_wait"));
+    if (pass_ == 0) code_.line("{}();", helpers_.use("cluster_wait"));
     code_.line("if (lane < BLOCKS_PER_ROW) {}(&{}[row_warp], lane, {});", helpers_.use("store_in_block"), buffer, sum);
     code_.line("{}();", helpers_.use("cluster_sync"));
     write_segment_tree(buffer, fmt::format("{}", exchanged_), exchanged_);
@@ -293,20 +371,24 @@ void CudaKernelWriter::write_workspace_sum() {
   write_segment_tree("block_sums", "BLOCKS_PER_ROW", schedule_.blocks_per_row);
 }
 
+/// Values of level row that are known after this pass and that later passes or outputs use.
 void CudaKernelWriter::write_row_values() {
-  const auto late = needed_by_outputs(true);
+  const auto by_outputs = needed_by_outputs(true);
+  const auto by_passes = needed_by_passes(pass_ + 1);
+  const auto known = [&](std::size_t i) { return static_cast<std::size_t>(passes_[i]) <= pass_ + 1; };
   std::vector<bool> wanted(spec_.nodes.size(), false);
   for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
     const Node& node = spec_.nodes[i];
-    if (!late[i]) continue;
-    if (level_[i] == Level::row && !node.name.empty()) wanted[i] = true;
+    if (!by_outputs[i] && !by_passes[i]) continue;
+    if (level_[i] == Level::row && known(i) && !node.name.empty()) wanted[i] = true;
     if (level_[i] < Level::column) continue;
     for (int operand : {node.a, node.b, node.c})
-      if (operand >= 0 && level_[static_cast<std::size_t>(operand)] == Level::row) wanted[static_cast<std::size_t>(operand)] = true;
+      if (operand >= 0 && level_[static_cast<std::size_t>(operand)] == Level::row && known(static_cast<std::size_t>(operand)))
+        wanted[static_cast<std::size_t>(operand)] = true;
   }
   for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
     const int index = static_cast<int>(i);
-    if (!wanted[i] || index == sum_) continue;
+    if (!wanted[i] || expression_.is_bound(index)) continue;
     code_.line("const float {} = {};", name_of_node(index), expression_.print(index));
     expression_.bind(index, name_of_node(index));
   }
@@ -328,10 +410,7 @@ void CudaKernelWriter::write_output_pass() {
   code_.comment("Outputs.");
   if (reread) {
     for (const Carried& carried : carried_) expression_.unbind(carried.node);
-    std::vector<int> new_rows = rows;  // whose pointers the reduction did not need, or had in another kernel
-    if (schedule_.split != Split::workspace)
-      for (int known : inputs_of(needed_by(spec_, sum_), Extent::row)) std::erase(new_rows, known);
-    write_row_pointers(new_rows);
+    write_row_pointers(rows);
     write_output_pointers(false);
   }
   write_output_pointers(true);

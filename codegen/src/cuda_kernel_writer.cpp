@@ -21,8 +21,10 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
       expression_(spec_, helpers),
       carried_(carried_values(spec_)),
       level_(levels(spec_)),
-      before_(before_sum(spec_)),
-      sum_(sum_node(spec_)) {
+      passes_(passes_before(spec_)),
+      sums_(sum_nodes(spec_)),
+      sum_(sums_.front()) {
+  for (int passes : passes_) before_.push_back(passes == 0);
   const std::int64_t segment_leaves = leaves_per_segment(fold_, spec_.n);
   chains_ = shape_.segments_per_warp * shape_.lanes_per_thread;
   segment_mask_ = segment_leaves % fold_.lanes != 0;
@@ -94,6 +96,21 @@ std::vector<bool> CudaKernelWriter::needed_by_outputs(bool late) const {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = out[i] || needed[i];
   }
   return out;
+}
+
+/// What the sums of pass `first` and later ones need.
+std::vector<bool> CudaKernelWriter::needed_by_passes(std::size_t first) const {
+  std::vector<bool> out(spec_.nodes.size(), false);
+  for (std::size_t pass = first; pass < sums_.size(); ++pass) {
+    const auto needed = needed_by(spec_, sums_[pass]);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = out[i] || needed[i];
+  }
+  return out;
+}
+
+/// The pass's own variable of that name.
+std::string CudaKernelWriter::of_pass(const std::string& name) const {
+  return pass_ == 0 ? name : fmt::format("{}_{}", name, pass_ + 1);
 }
 
 std::string CudaKernelWriter::leaf_position() const {
@@ -317,7 +334,7 @@ void CudaKernelWriter::write_carried() {
 void CudaKernelWriter::write_chain() {
   const Node& sum = spec_.nodes[static_cast<std::size_t>(sum_)];
   const Node& summand = spec_.nodes[static_cast<std::size_t>(sum.a)];
-  const std::string chain = chains_ == 1 ? "lane_sum" : "lane_sums" + sum_slot();
+  const std::string chain = chains_ == 1 ? of_pass("lane_sum") : of_pass("lane_sums") + sum_slot();
   if (masked()) code_.open("if (live) {{");
   code_.unrolled("e", "LEAF");
   if (tail_mask_) code_.line("if (element + e >= ROW_LENGTH) continue;");

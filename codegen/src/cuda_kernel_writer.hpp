@@ -33,6 +33,8 @@ class CudaKernelWriter {
   void write_output_pointers(bool late);
   void write_early_weights();
   void write_reduction_pass();
+  void write_later_pass();
+  void write_lane_sums();
   void write_lane_tree();
   void write_block_exchange(KernelPart part);
   void write_segment_tree(const std::string& sums, const std::string& count, int number);
@@ -61,9 +63,12 @@ class CudaKernelWriter {
 
   std::vector<int> inputs_of(const std::vector<bool>& needed, Extent extent) const;
   std::vector<int> carried_inputs() const;
-  std::vector<int> columns_before_sum() const;
+  std::vector<int> columns_of_first_pass() const;
+  std::vector<int> columns_of_later_pass();
   std::vector<int> late_columns() const;
   std::vector<bool> needed_by_outputs(bool late) const;
+  std::vector<bool> needed_by_passes(std::size_t first) const;
+  std::string of_pass(const std::string& name) const;
   bool is_exact(const Carried& carried) const;  // kept as binary32 values, not as packed words
   std::string name_of_node(int index) const;
   const char* leaf_index() const;
@@ -85,8 +90,13 @@ class CudaKernelWriter {
   CodeWriter code_;
   std::vector<Carried> carried_;
   std::vector<Level> level_;
-  std::vector<bool> before_;
-  int sum_ = -1;
+  std::vector<int> passes_;    // before each value is known
+  std::vector<bool> before_;   // every pass: known from the tensors alone
+  std::vector<int> sums_;
+  std::size_t pass_ = 0;       // the one that is being written
+  int sum_ = -1;               // its node
+  std::vector<int> declared_rows_;   // tensors that have a row pointer
+  std::vector<int> loaded_columns_;  // tensors whose words stay in registers
   std::string row_warp_;       // variable that numbers the warps of a row; empty when one warp has all of it
   int chains_ = 1;             // lane sums of a thread
   int batch_ = 1;              // leaves loaded together

@@ -34,7 +34,7 @@ GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
       shape.staging_bytes += shape.block_threads * shape.leaves_per_thread * words_per_leaf(carried.dtype, fold) * 4;
   const int sums_per_row = shape.warps_per_row * (s.split == Split::cluster ? s.blocks_per_row : 1);
   const bool exchange = shape.warps_per_row > 1 || s.split == Split::cluster;
-  shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * 4 : 0);
+  shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * 4 * static_cast<int>(sum_nodes(spec).size()) : 0);
   if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row;
   return shape;
 }
@@ -73,6 +73,8 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
   if (!power_of_two(s.vector, fold.leaf))
     return fmt::format("vector={} must be a power of two from 1 to the leaf, {}", s.vector, fold.leaf);
   if (spec.n % s.vector != 0) return fmt::format("vector={} must divide the row length {}", s.vector, spec.n);
+  if (s.split == Split::workspace && sum_nodes(spec).size() > 1)
+    return "split=workspace has a launch for one sum, the spec has several";
   if (s.split == Split::workspace && s.staging != Staging::reread)
     return "split=workspace reads the row again in its second launch: staging=reread";
   const GpuShape shape = shape_of(spec, fold, s);

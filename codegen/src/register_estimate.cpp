@@ -18,7 +18,7 @@ int estimated_registers(const Plan& plan) {
   // weights, 30, 56, 68 and 126 with early ones.
   // Packed values count as the binary32 values that they widen to: the compiler keeps those.
   const int held = s.staging == Staging::registers ? std::max({rows, carried, fold.leaf}) * shape.leaves_per_thread : 112;
-  const auto before = needed_by(plan.spec(), sum_node(plan.spec()));
+  const auto before = needed_by(plan.spec(), sum_nodes(plan.spec()).front());
   bool column_before_sum = false;
   for (std::size_t i = 0; i < before.size(); ++i)
     if (const Node& node = plan.spec().nodes[i]; before[i] && node.op == Op::input)

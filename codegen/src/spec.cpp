@@ -88,42 +88,44 @@ std::vector<Level> levels(const Spec& spec) {
   return out;
 }
 
-int sum_node(const Spec& spec) {
+std::vector<int> sum_nodes(const Spec& spec) {
+  std::vector<int> out;
   for (std::size_t i = 0; i < spec.nodes.size(); ++i)
-    if (spec.nodes[i].op == Op::sum) return static_cast<int>(i);
-  return -1;
+    if (spec.nodes[i].op == Op::sum) out.push_back(static_cast<int>(i));
+  return out;
 }
 
-Spec with_sum_shown(const Spec& spec) {
+Spec with_sums_shown(const Spec& spec) {
   Spec shown = spec;
-  const auto taken = [&](const std::string& name) {
-    const auto is = [&](const auto& named) { return named.name == name; };
-    return std::any_of(spec.nodes.begin(), spec.nodes.end(), is) || std::any_of(spec.inputs.begin(), spec.inputs.end(), is) ||
-           std::any_of(spec.outputs.begin(), spec.outputs.end(), is);
-  };
   const auto free_name = [&](std::string name) {
-    while (taken(name)) name += "_";
+    const auto is = [&](const auto& named) { return named.name == name; };
+    while (std::any_of(shown.nodes.begin(), shown.nodes.end(), is) || std::any_of(spec.inputs.begin(), spec.inputs.end(), is) ||
+           std::any_of(shown.outputs.begin(), shown.outputs.end(), is))
+      name += "_";
     return name;
   };
-  const int sum = sum_node(spec);
-  std::string& name = shown.nodes[static_cast<std::size_t>(sum)].name;
-  if (name.empty()) name = free_name("shown_total");
   int row = 0;  // any value that varies along the row
   const auto level = levels(spec);
   while (spec.nodes[static_cast<std::size_t>(row)].op != Op::input || level[static_cast<std::size_t>(row)] != Level::element) ++row;
-  shown.nodes.push_back({.op = Op::constant, .value = 0});
-  const int zero = static_cast<int>(shown.nodes.size()) - 1;
-  shown.nodes.push_back({.op = Op::fma, .a = row, .b = zero, .c = sum});
-  shown.outputs.push_back({free_name("shown_sum"), DType::f32, zero + 1});
+  for (const int sum : sum_nodes(spec)) {
+    if (shown.nodes[static_cast<std::size_t>(sum)].name.empty())
+      shown.nodes[static_cast<std::size_t>(sum)].name = free_name("shown_total");
+    shown.nodes.push_back({.op = Op::constant, .value = 0});
+    const int zero = static_cast<int>(shown.nodes.size()) - 1;
+    shown.nodes.push_back({.op = Op::fma, .a = row, .b = zero, .c = sum});
+    shown.outputs.push_back({free_name("shown_sum"), DType::f32, zero + 1});
+  }
   return shown;
 }
 
-std::vector<bool> before_sum(const Spec& spec) {
-  std::vector<bool> out;
+std::vector<int> passes_before(const Spec& spec) {
+  std::vector<int> out;
+  int sums = 0;
   for (const Node& node : spec.nodes) {
-    bool before = node.op != Op::sum;
-    for (int operand : {node.a, node.b, node.c}) before = before && (operand < 0 || out[static_cast<std::size_t>(operand)]);
-    out.push_back(before);
+    int passes = node.op == Op::sum ? ++sums : 0;
+    for (int operand : {node.a, node.b, node.c})
+      if (operand >= 0) passes = std::max(passes, out[static_cast<std::size_t>(operand)]);
+    out.push_back(passes);
   }
   return out;
 }

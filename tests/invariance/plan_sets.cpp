@@ -2,6 +2,7 @@
 
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cuda_emitter.hpp>
+#include <isofold/codegen/layer_norm.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 
 #include <fmt/format.h>
@@ -60,7 +61,7 @@ RmsNormOptions variant(int number, std::int64_t n, DType dtype) {
 }  // namespace
 
 PlanSet exposed(PlanSet set) {
-  set.spec = with_sum_shown(set.spec);
+  set.spec = with_sums_shown(set.spec);
   set.name += " exposed";
   return set;
 }
@@ -105,6 +106,10 @@ void add_folds(std::vector<PlanSet>& sets) {
 
 void add_specs(std::vector<PlanSet>& sets) {
   for (const char* text : {
+           // Several sums: with columns in a later one, and independent ones.
+           "three N=332 (x: f16[row], z: f32[row], c: f32[column]) { first = sum(mul(x, c)); next = sum(mul(add(z, first), c)); last = "
+           "sum(mul(x, x)); y: f32 = add(mul(x, first), mul(next, last)); early: bf16 = z }",
+           "moments N=65 (x: f32[row]) { first = sum(x); second = sum(mul(x, x)); y: f32 = fma(x, first, second) }",
            // A plain sum, whose skipped lanes show in rows of -0.
            "center N=332 (x: bf16[row]) { mean = div(sum(x), N); y: bf16 = add(x, mul(-1, mean)); "
            "scaled: f32 = mul(x, mean) }",
@@ -129,6 +134,20 @@ void add_specs(std::vector<PlanSet>& sets) {
   }
 }
 
+void add_layer_norms(std::vector<PlanSet>& sets) {
+  const auto add = [&](const LayerNormOptions& options) {
+    const Spec spec = layer_norm(options);
+    sets.push_back(exposed({text(spec), spec, default_fold(spec)}));
+  };
+  for (std::int64_t n : {1, 7, 64, 264, 1000, 4096, 5120}) {
+    add({.n = n});
+    add({.n = n, .dtype = DType::f16, .bias = false, .weight_dtype = DType::f32, .residual = true});
+  }
+  add({.n = 520, .dtype = DType::f32, .output_dtype = DType::bf16, .weight = false});
+  add({.n = 2049, .residual = true, .residual_mode = ResidualMode::rounded_sum});
+  add({.n = 65536});
+}
+
 }  // namespace
 
 std::vector<PlanSet> plan_sets() {
@@ -138,12 +157,17 @@ std::vector<PlanSet> plan_sets() {
   add_alignments(sets);
   add_folds(sets);
   add_specs(sets);
+  add_layer_norms(sets);
   return sets;
 }
 
 std::vector<PlanSet> few_plan_sets() {
   std::vector<PlanSet> sets;
   add_specs(sets);
+  for (std::int64_t n : {4096, 8192}) {
+    const Spec spec = layer_norm({.n = n});
+    sets.push_back({text(spec), spec, default_fold(spec)});
+  }
   sets.push_back(set_of(variant(2, 9, DType::f16)));
   sets.push_back(set_of(variant(5, 777, DType::bf16)));
   sets.push_back(set_of(variant(0, 512, DType::bf16), 1));

@@ -21,7 +21,7 @@ enum class Op : std::uint8_t {
   div,       // a / b
   sqrt,      // square root of a
   round,     // a rounded to `dtype` and widened again
-  sum,       // the row's sum of a under the fold; of mul(x, y) it is a sum of products
+  sum,       // the row's sum of a under the fold; of mul(x, y) it is a sum of products. It may use earlier sums
 };
 
 /// One value in static single assignment form. Operands are indices of earlier nodes, -1 where absent.
@@ -72,6 +72,7 @@ struct Spec {
 inline constexpr std::int64_t max_row_length = 65536;
 inline constexpr std::size_t max_spec_text = 8192;
 inline constexpr int max_expression_depth = 64;
+inline constexpr int max_sums = 4;
 
 /// One line:
 ///   rms_norm N=4096 (x: bf16[row], weight: bf16[column]) { total = sum(mul(x, x)); ...; y: bf16 = mul(x, r) }
@@ -85,21 +86,21 @@ std::string text(const Spec& spec);
 Spec parse_spec(std::string_view text);
 
 /// The first rule that a Spec breaks, in words, or an empty string: operands that exist, inner values without a name used
-/// once, exactly one sum, outputs that vary along the row, nothing unused. parse_spec gives only Specs that break none.
+/// once, at least one sum, outputs that vary along the row, nothing unused. parse_spec gives only Specs that break none.
 std::string broken_rule(const Spec& spec);
 
 /// Level of every node: the largest of its operands', and `row` for a sum.
 std::vector<Level> levels(const Spec& spec);
 
-/// Index of the only `sum` node, or -1.
-int sum_node(const Spec& spec);
+/// Indices of the `sum` nodes, in order. Each is a pass over the row; a pass may use the results of those before it.
+std::vector<int> sum_nodes(const Spec& spec);
 
-/// The same question with its sum, unrounded, as one more f32 output. A result rounded to 16 bits hides most differences
-/// between two reduction trees; this one shows them. (Where the first row input is NaN or infinite, so is the output.)
-Spec with_sum_shown(const Spec& spec);
+/// The same question with its sums, unrounded, as further f32 outputs. A result rounded to 16 bits hides most differences
+/// between two reduction trees; these show them. (Where the first row input is NaN or infinite, so are they.)
+Spec with_sums_shown(const Spec& spec);
 
-/// True for each node whose value follows, without the sum, from the tensors alone.
-std::vector<bool> before_sum(const Spec& spec);
+/// For each node: the passes that have to be done before it is known. 0: it follows from the tensors alone.
+std::vector<int> passes_before(const Spec& spec);
 
 /// For each node: does `root` need it (root included)?
 std::vector<bool> needed_by(const Spec& spec, int root);

@@ -1,0 +1,31 @@
+#pragma once
+#include <isofold/codegen/rms_norm.hpp>
+#include <isofold/codegen/spec.hpp>
+
+#include <cstdint>
+#include <optional>
+
+namespace isofold {
+
+/// y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b over rows of n elements; with `residual`, h = x + residual
+/// takes x's place and is stored as residual_out. Mean and variance are two sums, one after the other, each under the fold:
+/// the variance of rows with a large common offset loses nothing to cancellation.
+struct LayerNormOptions {
+  std::int64_t n = 0;
+  DType dtype = DType::bf16;                 // of x
+  std::optional<DType> output_dtype = {};    // of y; x's when absent
+  bool weight = true;
+  bool bias = true;                          // added after the weight, in one rounding with it
+  std::optional<DType> weight_dtype = {};    // of weight and bias; x's when absent
+  bool residual = false;
+  std::optional<DType> residual_dtype = {};  // of residual and residual_out; x's when absent
+  ResidualMode residual_mode = ResidualMode::f32_sum;
+  float eps = 1e-5f;                         // finite, >= 0
+  bool operator==(const LayerNormOptions&) const = default;
+};
+
+/// The Spec named layer_norm or add_layer_norm. Inputs in order: x, [residual], [weight], [bias]; outputs: y,
+/// [residual_out]. Throws UsageError for n outside 1..max_row_length or an eps that is negative or not finite.
+Spec layer_norm(const LayerNormOptions& options);
+
+}  // namespace isofold
