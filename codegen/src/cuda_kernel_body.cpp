@@ -12,6 +12,7 @@ std::string CudaKernelWriter::body(KernelPart part) {
   sum_ = sums_.front();
   declared_rows_.clear();
   loaded_columns_.clear();
+  taken_.assign(carried_.size(), true);
   write_position(part);
   std::string row = schedule_.blocks_per_row > 1 ? "blockIdx.x / BLOCKS_PER_ROW" : "blockIdx.x";
   if (schedule_.rows_per_block > 1) row = "(long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW";
@@ -127,21 +128,29 @@ std::vector<int> CudaKernelWriter::columns_of_first_pass() const {
   return inputs_of(needed, Extent::column);
 }
 
-/// What a later sum needs, and registers do not hold yet. Carried values are there: what they were made from is not.
-std::vector<int> CudaKernelWriter::columns_of_later_pass() {
-  std::vector<bool> needed(spec_.nodes.size(), false);
-  needed[static_cast<std::size_t>(sum_)] = true;
-  for (int i = sum_; i >= 0; --i) {
+/// What these values use in a later pass: carried values are there, what they were made from is not.
+std::vector<bool> CudaKernelWriter::used_after_carrying(const std::vector<int>& roots) const {
+  std::vector<bool> used(spec_.nodes.size(), false);
+  for (int root : roots) used[static_cast<std::size_t>(root)] = true;
+  for (int i = static_cast<int>(spec_.nodes.size()) - 1; i >= 0; --i) {
     const Node& node = spec_.nodes[static_cast<std::size_t>(i)];
     const bool carried = schedule_.staging != Staging::reread &&
                          std::any_of(carried_.begin(), carried_.end(), [&](const Carried& c) { return c.node == i; });
-    if (!needed[static_cast<std::size_t>(i)] || carried) continue;
+    const bool root = std::find(roots.begin(), roots.end(), i) != roots.end();
+    const bool known = level_[static_cast<std::size_t>(i)] <= Level::row && !root;
+    if (!used[static_cast<std::size_t>(i)] || carried || known) continue;
     for (int operand : {node.a, node.b, node.c})
-      if (operand >= 0) needed[static_cast<std::size_t>(operand)] = true;
+      if (operand >= 0) used[static_cast<std::size_t>(operand)] = true;
   }
-  std::vector<int> columns = inputs_of(needed, Extent::column);
-  for (int loaded : loaded_columns_) std::erase(columns, loaded);
-  return columns;
+  return used;
+}
+
+/// Declares the carried values that these values use; write_staged fills them.
+void CudaKernelWriter::take_from_shared(const std::vector<int>& roots) {
+  const auto used = used_after_carrying(roots);
+  for (std::size_t i = 0; i < carried_.size(); ++i) taken_[i] = used[static_cast<std::size_t>(carried_[i].node)];
+  declare_words(carried_inputs());
+  declare_carried();
 }
 
 /// What the outputs after the sums need and registers do not hold yet.
@@ -223,7 +232,8 @@ void CudaKernelWriter::write_lane_sums() {
 /// Another sum over values that registers or shared memory hold, or that are read again.
 void CudaKernelWriter::write_later_pass() {
   const bool reread = schedule_.staging == Staging::reread;
-  const std::vector<int> columns = columns_of_later_pass();
+  std::vector<int> columns = inputs_of(used_after_carrying({sum_}), Extent::column);
+  for (int loaded : loaded_columns_) std::erase(columns, loaded);
   std::vector<int> rows;
   if (reread) {
     for (const Carried& carried : carried_) expression_.unbind(carried.node);
@@ -243,10 +253,7 @@ void CudaKernelWriter::write_later_pass() {
     code_.close();
     if (schedule_.staging == Staging::registers) loaded_columns_.insert(loaded_columns_.end(), columns.begin(), columns.end());
   }
-  if (schedule_.staging == Staging::shared) {
-    declare_words(carried_inputs());
-    declare_carried();
-  }
+  if (schedule_.staging == Staging::shared) take_from_shared({sum_});
   open_leaves(false);
   if (schedule_.staging == Staging::shared) write_staged(false);
   if (!reread) bind_carried();
@@ -425,8 +432,10 @@ void CudaKernelWriter::write_output_pass() {
     code_.close();
   }
   if (schedule_.staging == Staging::shared) {
-    declare_words(carried_inputs());
-    declare_carried();
+    std::vector<int> roots;
+    for (const Output& output : spec_.outputs)
+      if (!before_[static_cast<std::size_t>(output.value)]) roots.push_back(output.value);
+    take_from_shared(roots);
   }
   open_leaves();
   if (schedule_.staging == Staging::shared) write_staged(false);
@@ -439,9 +448,9 @@ void CudaKernelWriter::write_output_pass() {
 
 std::vector<int> CudaKernelWriter::carried_inputs() const {
   std::vector<int> out;
-  for (const Carried& carried : carried_) {
-    const Node& node = spec_.nodes[static_cast<std::size_t>(carried.node)];
-    if (node.op == Op::input) out.push_back(node.tensor);
+  for (std::size_t i = 0; i < carried_.size(); ++i) {
+    const Node& node = spec_.nodes[static_cast<std::size_t>(carried_[i].node)];
+    if (node.op == Op::input && taken_[i]) out.push_back(node.tensor);
   }
   return out;
 }

@@ -25,6 +25,7 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
       sums_(sum_nodes(spec_)),
       sum_(sums_.front()) {
   for (int passes : passes_) before_.push_back(passes == 0);
+  taken_.assign(carried_.size(), true);
   const std::int64_t segment_leaves = leaves_per_segment(fold_, spec_.n);
   chains_ = shape_.segments_per_warp * shape_.lanes_per_thread;
   segment_mask_ = segment_leaves % fold_.lanes != 0;
@@ -277,8 +278,13 @@ void CudaKernelWriter::write_pack(const std::string& words, DType dtype, const s
 
 void CudaKernelWriter::write_staged(bool to_shared) {
   int first = 0;
-  for (const Carried& carried : carried_) {
+  for (std::size_t i = 0; i < carried_.size(); ++i) {
+    const Carried& carried = carried_[i];
     const int words = words_per_leaf(carried.dtype, fold_);
+    if (!to_shared && !taken_[i]) {
+      first += words;
+      continue;
+    }
     const bool exact = is_exact(carried);
     const std::string name = name_of_node(carried.node) + (exact ? "" : "_words") + slot();
     const std::string at = fmt::format("staged[({} * STAGED_WORDS + {}w) * BLOCK_THREADS]", leaf_index(), first ? fmt::format("{} + ", first) : "");
@@ -295,9 +301,10 @@ bool CudaKernelWriter::is_exact(const Carried& carried) const {
 }
 
 void CudaKernelWriter::declare_carried() {
-  for (const Carried& carried : carried_) {
+  for (std::size_t i = 0; i < carried_.size(); ++i) {
+    const Carried& carried = carried_[i];
     const Node& node = spec_.nodes[static_cast<std::size_t>(carried.node)];
-    if (node.op == Op::input) continue;
+    if (node.op == Op::input || !taken_[i]) continue;
     const std::string name = name_of_node(carried.node);
     if (is_exact(carried)) code_.line("float {}{}[LEAF];", name, slot_count());
     else code_.line("unsigned {}_words{}[{}];", name, slot_count(), words_per_leaf(carried.dtype, fold_));

@@ -64,7 +64,8 @@ class CudaKernelWriter {
   std::vector<int> inputs_of(const std::vector<bool>& needed, Extent extent) const;
   std::vector<int> carried_inputs() const;
   std::vector<int> columns_of_first_pass() const;
-  std::vector<int> columns_of_later_pass();
+  std::vector<bool> used_after_carrying(const std::vector<int>& roots) const;
+  void take_from_shared(const std::vector<int>& roots);
   std::vector<int> late_columns() const;
   std::vector<bool> needed_by_outputs(bool late) const;
   std::vector<bool> needed_by_passes(std::size_t first) const;
@@ -89,6 +90,7 @@ class CudaKernelWriter {
   CudaExpression expression_;
   CodeWriter code_;
   std::vector<Carried> carried_;
+  std::vector<bool> taken_;    // of carried_: what the pass that is being written takes from shared memory
   std::vector<Level> level_;
   std::vector<int> passes_;    // before each value is known
   std::vector<bool> before_;   // every pass: known from the tensors alone

@@ -30,9 +30,13 @@ class SpecWriter {
     }
     std::string body;
     for (int i = static_cast<int>(choose_(3)); i > 0; --i) body += definition("before", expression(3));
-    const std::string summand = choose_(2) == 0 ? fmt::format("mul(x, {})", expression(2)) : varying(3);
-    body += definition("total", fmt::format("sum({})", choose_(4) == 0 ? "mul(x, x)" : summand));
-    for (int i = static_cast<int>(choose_(3)); i > 0; --i) body += definition("after", expression(3));
+    // Most have one sum; a later one may use those before it.
+    const int sums = choose_(3) == 0 ? 1 + static_cast<int>(choose_(max_sums)) : 1;
+    for (int sum = 0; sum < sums; ++sum) {
+      const std::string summand = choose_(2) == 0 ? fmt::format("mul(x, {})", expression(2)) : varying(3);
+      body += definition("total", fmt::format("sum({})", choose_(4) == 0 ? "mul(x, x)" : summand));
+      for (int i = static_cast<int>(choose_(3)); i > 0; --i) body += definition("after", expression(3));
+    }
     const int outputs = 1 + static_cast<int>(choose_(3));
     std::string first = varying(3);
     for (const std::string& name : names_)
@@ -48,7 +52,7 @@ class SpecWriter {
   std::string definition(std::string_view kind, const std::string& value) {
     // A name for a name is refused.
     const bool plain = value.find('(') == std::string::npos;
-    const std::string name = kind == "total" ? "total" : fmt::format("{}_{}", kind, names_.size());
+    const std::string name = fmt::format("{}_{}", kind, names_.size());
     names_.push_back(name);
     return fmt::format("{} = {}; ", name, plain ? fmt::format("add({}, x)", value) : value);
   }

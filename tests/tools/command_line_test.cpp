@@ -40,7 +40,7 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
       {{}, "--help"},
       {{"polish"}, "\"polish\" is no sub-command; there are tune, inspect"},
       {{"inspect", "--polish"}, "--polish"},
-      {{"inspect", "--op", "layer_norm"}, "\"layer_norm\"; allowed are add_rms_norm and rms_norm"},
+      {{"inspect", "--op", "softmax"}, "\"softmax\"; allowed are rms_norm, add_rms_norm, layer_norm and add_layer_norm"},
       {{"inspect", "--dtype", "int8"}, "\"int8\"; allowed are f32, bf16 and f16"},
       {{"inspect", "--weight-mode", "twice"}, "\"twice\"; allowed are f32 and after_cast"},
       {{"inspect", "-n", "0"}, "\"0\"; allowed is a whole number from 1 to 65536"},

@@ -11,6 +11,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -97,18 +98,19 @@ class Recursion {
   }
   /// The sum as every element sees it, computed once.
   float sum(const Node& node) {
-    if (!sum_) {
+    Part& known = sums_[&node];
+    if (!known) {
       const std::int64_t per_segment = leaves_per_segment(fold_, spec_.n);
-      chains_.assign(static_cast<std::size_t>(fold_.segments * fold_.lanes), {});
+      std::vector<Part> chains(static_cast<std::size_t>(fold_.segments * fold_.lanes));
       for (std::int64_t element = 0; element < spec_.n; ++element) {
         const std::int64_t leaf = element / fold_.leaf;
-        join(chains_[static_cast<std::size_t>(leaf / per_segment * fold_.lanes +
-                                              leaf % per_segment % fold_.lanes)],
+        join(chains[static_cast<std::size_t>(leaf / per_segment * fold_.lanes +
+                                             leaf % per_segment % fold_.lanes)],
              node, element);
       }
-      sum_ = segments(0, fold_.segments).value();
+      known = segments(chains, 0, fold_.segments).value();
     }
-    return *sum_;
+    return *known;
   }
   void join(Part& chain, const Node& node, std::int64_t element) {
     const Node& summand = spec_.nodes[static_cast<std::size_t>(node.a)];
@@ -117,22 +119,21 @@ class Recursion {
     else
       chain = joined(chain, value(node.a, element));
   }
-  Part segments(int first, int count) {
-    return count == 1 ? lanes(first, 0, 1)
-                      : joined(segments(first, count / 2), segments(first + count / 2, count / 2));
+  Part segments(const std::vector<Part>& chains, int first, int count) {
+    return count == 1 ? lanes(chains, first, 0, 1)
+                      : joined(segments(chains, first, count / 2), segments(chains, first + count / 2, count / 2));
   }
   /// What lane `lane` holds when `held` lanes of the segment are left.
-  Part lanes(int segment, int lane, int held) {
-    if (held == fold_.lanes) return chains_[static_cast<std::size_t>(segment * fold_.lanes + lane)];
-    return joined(lanes(segment, lane, 2 * held), lanes(segment, lane + held, 2 * held));
+  Part lanes(const std::vector<Part>& chains, int segment, int lane, int held) {
+    if (held == fold_.lanes) return chains[static_cast<std::size_t>(segment * fold_.lanes + lane)];
+    return joined(lanes(chains, segment, lane, 2 * held), lanes(chains, segment, lane + held, 2 * held));
   }
 
   const Spec& spec_;
   const Fold& fold_;
   std::vector<ConstView> inputs_;
   std::int64_t row_;
-  std::vector<Part> chains_;
-  Part sum_;
+  std::map<const Node*, Part> sums_;  // references stay valid while another sum is added
 };
 
 }  // namespace

@@ -68,10 +68,10 @@ void add_operator(CLI::App& app, OperatorOptions& op) {
   const auto flag = [&](const char* names, bool& value, const char* meaning) {
     all.push_back(app.add_flag(names, value, meaning)->group("Operator"));
   };
-  option("--op", op.op, "NAME", "rms_norm or add_rms_norm (default)");
+  option("--op", op.op, "NAME", "rms_norm, add_rms_norm (default), layer_norm or add_layer_norm");
   option("-n,--n", op.n, "N", "Row length, or several: 4096,8192 (default 8192)")->delimiter(',');
   option("--dtype", op.dtype, "DTYPE", "Of x: f32, bf16 (default) or f16");
-  option("--weight-dtype", op.weight_dtype, "DTYPE", "Of the weight (default: x's)");
+  option("--weight-dtype", op.weight_dtype, "DTYPE", "Of the weight and the bias (default: x's)");
   option("--residual-dtype", op.residual_dtype, "DTYPE", "Of residual and residual_out (default: x's)");
   option("--output-dtype", op.output_dtype, "DTYPE", "Of y (default: x's)");
   option("--weight-mode", op.weight_mode, "MODE",
@@ -79,8 +79,9 @@ void add_operator(CLI::App& app, OperatorOptions& op) {
   option("--residual-mode", op.residual_mode, "MODE",
          "Normalise the f32_sum (default) or the rounded_sum as it is stored");
   flag("--no-weight", op.no_weight, "Do not multiply by a weight");
-  flag("--weight-offset-one", op.weight_offset_one, "Multiply by 1 + weight, as Gemma does");
-  option("--eps", op.eps, "EPS", "Added to the mean square (default 1e-6)");
+  flag("--no-bias", op.no_bias, "layer_norm: do not add a bias");
+  flag("--weight-offset-one", op.weight_offset_one, "rms_norm: multiply by 1 + weight, as Gemma does");
+  option("--eps", op.eps, "EPS", "Added to the mean square (default 1e-6) or the variance (1e-5)");
   const std::vector<CLI::Option*> parts = all;
   CLI::Option* spec =
       option("--spec", op.spec, "TEXT", "Any Spec in its one-line text form, instead of the above");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <isofold/codegen/layer_norm.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/error.hpp>
 
@@ -40,9 +41,36 @@ Mode mode_from(std::string_view option, const std::string& name, std::string_vie
 }  // namespace
 
 Spec OperatorOptions::make_spec(std::int64_t row_length) const {
+  if (op == "rms_norm" || op == "add_rms_norm") return make_rms_norm(row_length);
+  if (op == "layer_norm" || op == "add_layer_norm") return make_layer_norm(row_length);
+  throw UsageError(
+      fmt::format("--op is \"{}\"; allowed are rms_norm, add_rms_norm, layer_norm and add_layer_norm", op));
+}
+
+Spec OperatorOptions::make_layer_norm(std::int64_t row_length) const {
+  LayerNormOptions o;
+  o.n = row_length;
+  o.residual = op == "add_layer_norm";
+  o.dtype = dtype_from("--dtype", dtype);
+  o.output_dtype = optional_dtype_from("--output-dtype", output_dtype);
+  o.weight = !no_weight;
+  o.bias = !no_bias;
+  o.weight_dtype = optional_dtype_from("--weight-dtype", weight_dtype);
+  o.residual_dtype = optional_dtype_from("--residual-dtype", residual_dtype);
+  o.residual_mode = mode_from("--residual-mode", residual_mode, "f32_sum", ResidualMode::f32_sum,
+                              "rounded_sum", ResidualMode::rounded_sum);
+  if (!eps.empty()) o.eps = eps_from(eps);
+  if (weight_offset_one || weight_mode != "f32")
+    throw UsageError("--weight-offset-one and --weight-mode belong to rms_norm");
+  if (!o.residual && (o.residual_dtype || o.residual_mode != ResidualMode::f32_sum))
+    throw UsageError("--op layer_norm has no residual; --op add_layer_norm has");
+  return layer_norm(o);
+}
+
+Spec OperatorOptions::make_rms_norm(std::int64_t row_length) const {
   RmsNormOptions o;
   o.n = row_length;
-  o.residual = mode_from("--op", op, "add_rms_norm", true, "rms_norm", false);
+  o.residual = op == "add_rms_norm";
   o.dtype = dtype_from("--dtype", dtype);
   o.output_dtype = optional_dtype_from("--output-dtype", output_dtype);
   o.weight = !no_weight;
@@ -53,7 +81,8 @@ Spec OperatorOptions::make_spec(std::int64_t row_length) const {
   o.residual_dtype = optional_dtype_from("--residual-dtype", residual_dtype);
   o.residual_mode = mode_from("--residual-mode", residual_mode, "f32_sum", ResidualMode::f32_sum,
                               "rounded_sum", ResidualMode::rounded_sum);
-  o.eps = eps_from(eps);
+  if (!eps.empty()) o.eps = eps_from(eps);
+  if (no_bias) throw UsageError("--no-bias belongs to layer_norm");
   if (!o.weight && (o.weight_dtype || o.weight_offset_one || o.weight_mode != WeightMode::f32))
     throw UsageError("--no-weight goes with no other option of the weight");
   if (!o.residual && (o.residual_dtype || o.residual_mode != ResidualMode::f32_sum))

@@ -22,8 +22,8 @@ struct OperatorOptions {
   std::string dtype = "bf16";
   std::string weight_dtype, residual_dtype, output_dtype;
   std::string weight_mode = "f32", residual_mode = "f32_sum";
-  bool no_weight = false, weight_offset_one = false;
-  std::string eps = "1e-6";
+  bool no_weight = false, no_bias = false, weight_offset_one = false;
+  std::string eps;  // empty: the operator's default
   std::string spec, fold;
   bool given = false;  // the command line says something of the operator
 
@@ -34,6 +34,8 @@ struct OperatorOptions {
 
  private:
   Spec make_spec(std::int64_t row_length) const;
+  Spec make_rms_norm(std::int64_t row_length) const;
+  Spec make_layer_norm(std::int64_t row_length) const;
 };
 
 /// A short name of a Spec for people: "add_rms_norm N=8192 bf16".

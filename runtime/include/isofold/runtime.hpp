@@ -1,6 +1,7 @@
 #pragma once
 #include <isofold/codegen/device_traits.hpp>
 #include <isofold/codegen/fold.hpp>
+#include <isofold/codegen/layer_norm.hpp>
 #include <isofold/codegen/plan.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/codegen/schedule.hpp>
