@@ -10,10 +10,15 @@ int estimated_registers(const Plan& plan) {
   const GpuShape shape = gpu_shape(plan);
   const GpuSchedule& s = plan.gpu();
   const Fold& fold = plan.fold();
-  int carried = 0, columns = 0, rows = 0;
+  int carried = 0, columns = 0, widest_column = 0, rows = 0;
   for (const Carried& value : carried_values(plan.spec())) carried += words_per_leaf(value.dtype, plan.fold());
   for (const Tensor& tensor : plan.spec().inputs)
-    (tensor.extent == Extent::column ? columns : rows) += words_per_leaf(tensor.dtype, plan.fold());
+    if (const int words = words_per_leaf(tensor.dtype, plan.fold()); tensor.extent == Extent::column) {
+      columns += words;
+      widest_column = std::max(widest_column, words);
+    } else {
+      rows += words;
+    }
   // Fused add of 8192 bf16 on sm_90 without a bound, 8 to 64 elements per thread: 26, 40, 64 and 94 registers with late
   // weights, 30, 56, 68 and 126 with early ones.
   // Packed values count as the binary32 values that they widen to: the compiler keeps those.
@@ -23,7 +28,9 @@ int estimated_registers(const Plan& plan) {
   for (std::size_t i = 0; i < before.size(); ++i)
     if (const Node& node = plan.spec().nodes[i]; before[i] && node.op == Op::input)
       column_before_sum |= plan.spec().inputs[static_cast<std::size_t>(node.tensor)].extent == Extent::column;
-  const int early = s.early_weights || column_before_sum ? columns * shape.leaves_per_thread : 0;
+  // Columns that wait for the outputs are loaded for all leaves at once: one finds room in what the sum has left free.
+  const int loaded = s.early_weights || column_before_sum ? columns : columns - widest_column;
+  const int early = s.staging == Staging::registers ? loaded * shape.leaves_per_thread : 0;
   const std::int64_t slots = leaves_per_segment(fold, plan.spec().n) * fold.segments * fold.leaf;
   const bool masked = slots != plan.spec().n || leaves_per_segment(fold, plan.spec().n) % fold.lanes != 0;
   const int masks = masked || s.vector < fold.leaf || s.rows_per_block > 1 ? 16 : 0;
