@@ -15,7 +15,8 @@ namespace isofold {
 enum class KernelPart { whole, partial_sums, outputs };
 
 /// Writes the statements of a kernel's body, section by section in the order of execution.
-/// cuda_kernel_body.cpp holds the sections, cuda_kernel_writer.cpp the statements for one leaf.
+/// cuda_kernel_body.cpp holds the sections, cuda_kernel_tree.cpp those above the leaves, cuda_kernel_writer.cpp the
+/// statements for one leaf.
 class CudaKernelWriter {
  public:
   CudaKernelWriter(const Plan& plan, CudaHelpers& helpers);
@@ -48,6 +49,7 @@ class CudaKernelWriter {
   void open_leaves(bool uses_element = true);
   void begin_leaf(bool uses_element);
   void write_load(const std::vector<int>& tensors);
+  void load_leaves(const std::vector<int>& rows, const std::vector<int>& columns);
   void write_carried();
   void write_chain();
   void write_staged(bool to_shared);
