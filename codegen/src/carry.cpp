@@ -46,12 +46,6 @@ std::vector<Carried> carried_values(const Spec& spec) {
   return out;
 }
 
-std::size_t carried_bytes(const Spec& spec) {
-  std::size_t bytes = 0;
-  for (const Carried& carried : carried_values(spec)) bytes += size_of(carried.dtype);
-  return bytes;
-}
-
 int words_per_leaf(DType dtype, const Fold& fold) {
   return std::max(1, fold.leaf * static_cast<int>(size_of(dtype)) / 4);
 }

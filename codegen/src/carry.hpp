@@ -17,9 +17,6 @@ struct Carried {
 /// In node order. Inputs of column extent are never carried: they are read where they are used.
 std::vector<Carried> carried_values(const Spec& spec);
 
-/// Bytes per element of all carried values together.
-std::size_t carried_bytes(const Spec& spec);
-
 /// 32-bit words that hold one leaf of a dtype.
 int words_per_leaf(DType dtype, const Fold& fold);
 

@@ -38,6 +38,25 @@ Mode mode_from(std::string_view option, const std::string& name, std::string_vie
   throw UsageError(fmt::format("{} is \"{}\"; allowed are {} and {}", option, name, first, second));
 }
 
+/// What all norms have in common.
+template <class Norm>
+Norm norm_from(const OperatorOptions& from, std::int64_t row_length, bool residual) {
+  Norm o;
+  o.n = row_length;
+  o.residual = residual;
+  o.dtype = dtype_from("--dtype", from.dtype);
+  o.output_dtype = optional_dtype_from("--output-dtype", from.output_dtype);
+  o.weight = !from.no_weight;
+  o.weight_dtype = optional_dtype_from("--weight-dtype", from.weight_dtype);
+  o.residual_dtype = optional_dtype_from("--residual-dtype", from.residual_dtype);
+  o.residual_mode = mode_from("--residual-mode", from.residual_mode, "f32_sum", ResidualMode::f32_sum,
+                              "rounded_sum", ResidualMode::rounded_sum);
+  if (!from.eps.empty()) o.eps = eps_from(from.eps);
+  if (!residual && (o.residual_dtype || o.residual_mode != ResidualMode::f32_sum))
+    throw UsageError(fmt::format("--op {0} has no residual; --op add_{0} has", from.op));
+  return o;
+}
+
 }  // namespace
 
 Spec OperatorOptions::make_spec(std::int64_t row_length) const {
@@ -48,45 +67,21 @@ Spec OperatorOptions::make_spec(std::int64_t row_length) const {
 }
 
 Spec OperatorOptions::make_layer_norm(std::int64_t row_length) const {
-  LayerNormOptions o;
-  o.n = row_length;
-  o.residual = op == "add_layer_norm";
-  o.dtype = dtype_from("--dtype", dtype);
-  o.output_dtype = optional_dtype_from("--output-dtype", output_dtype);
-  o.weight = !no_weight;
+  auto o = norm_from<LayerNormOptions>(*this, row_length, op == "add_layer_norm");
   o.bias = !no_bias;
-  o.weight_dtype = optional_dtype_from("--weight-dtype", weight_dtype);
-  o.residual_dtype = optional_dtype_from("--residual-dtype", residual_dtype);
-  o.residual_mode = mode_from("--residual-mode", residual_mode, "f32_sum", ResidualMode::f32_sum,
-                              "rounded_sum", ResidualMode::rounded_sum);
-  if (!eps.empty()) o.eps = eps_from(eps);
   if (weight_offset_one || weight_mode != "f32")
     throw UsageError("--weight-offset-one and --weight-mode belong to rms_norm");
-  if (!o.residual && (o.residual_dtype || o.residual_mode != ResidualMode::f32_sum))
-    throw UsageError("--op layer_norm has no residual; --op add_layer_norm has");
   return layer_norm(o);
 }
 
 Spec OperatorOptions::make_rms_norm(std::int64_t row_length) const {
-  RmsNormOptions o;
-  o.n = row_length;
-  o.residual = op == "add_rms_norm";
-  o.dtype = dtype_from("--dtype", dtype);
-  o.output_dtype = optional_dtype_from("--output-dtype", output_dtype);
-  o.weight = !no_weight;
-  o.weight_dtype = optional_dtype_from("--weight-dtype", weight_dtype);
+  auto o = norm_from<RmsNormOptions>(*this, row_length, op == "add_rms_norm");
   o.weight_mode =
       mode_from("--weight-mode", weight_mode, "f32", WeightMode::f32, "after_cast", WeightMode::after_cast);
   o.weight_offset_one = weight_offset_one;
-  o.residual_dtype = optional_dtype_from("--residual-dtype", residual_dtype);
-  o.residual_mode = mode_from("--residual-mode", residual_mode, "f32_sum", ResidualMode::f32_sum,
-                              "rounded_sum", ResidualMode::rounded_sum);
-  if (!eps.empty()) o.eps = eps_from(eps);
   if (no_bias) throw UsageError("--no-bias belongs to layer_norm");
   if (!o.weight && (o.weight_dtype || o.weight_offset_one || o.weight_mode != WeightMode::f32))
     throw UsageError("--no-weight goes with no other option of the weight");
-  if (!o.residual && (o.residual_dtype || o.residual_mode != ResidualMode::f32_sum))
-    throw UsageError("--op rms_norm has no residual; --op add_rms_norm has");
   return rms_norm(o);
 }
 
