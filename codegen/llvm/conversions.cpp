@@ -52,7 +52,37 @@ llvm::Value* narrow_bf16(Builder& builder, llvm::Value* value) {
   return builder.CreateLShr(builder.CreateSelect(is_nan, constant(0x7fff0000), rounded), constant(16));
 }
 
+/// As in f16, with its last place: adding a number of 2^20 times the value's binade counts units.
+llvm::Value* narrow_e4m3(Builder& builder, llvm::Value* value) {
+  llvm::Value* bits = as_bits(builder, value);
+  llvm::Type* type = bits->getType();
+  const auto constant = [&](std::uint32_t v) { return int_constant(type, v); };
+  llvm::Value* sign = builder.CreateLShr(builder.CreateAnd(bits, constant(0x80000000)), constant(24));
+  llvm::Value* magnitude = builder.CreateBinaryIntrinsic(llvm::Intrinsic::smin, builder.CreateAnd(bits, constant(0x7fffffff)),
+                                                         constant(0x43e00000));  // 448
+  llvm::Value* binade = builder.CreateBinaryIntrinsic(
+      llvm::Intrinsic::smax, builder.CreateAnd(magnitude, constant(0x7f800000)), constant(121u << 23));
+  llvm::Value* unit = builder.CreateAdd(binade, constant(20u << 23));
+  llvm::Value* counted = as_bits(builder, builder.CreateFAdd(as_floats(builder, magnitude), as_floats(builder, unit)));
+  llvm::Value* below = builder.CreateSub(builder.CreateLShr(binade, constant(20)), constant(121u << 3));
+  llvm::Value* result = builder.CreateOr(builder.CreateAdd(builder.CreateSub(counted, unit), below), sign);
+  return builder.CreateSelect(builder.CreateFCmpUNO(value, value), constant(0x7f), result);
+}
+
+/// Adding 1.5 * 2^23 leaves the nearest integer in the low bits.
+llvm::Value* narrow_i8(Builder& builder, llvm::Value* value) {
+  llvm::Type* type = value->getType();
+  const auto number = [&](float v) { return float_constant(type, v); };
+  value = builder.CreateSelect(builder.CreateFCmpUNO(value, value), number(0), value);
+  value = builder.CreateSelect(builder.CreateFCmpOLT(value, number(-128)), number(-128), value);
+  value = builder.CreateSelect(builder.CreateFCmpOGT(value, number(127)), number(127), value);
+  llvm::Value* counted = as_bits(builder, builder.CreateFAdd(value, number(12582912)));
+  return builder.CreateAnd(counted, int_constant(counted->getType(), 0xff));
+}
+
 }  // namespace
+
+llvm::Type* storage(Builder& builder, DType dtype) { return builder.getIntNTy(static_cast<unsigned>(8 * size_of(dtype))); }
 
 llvm::Value* widen(Builder& builder, llvm::Value* bits, DType dtype) {
   if (dtype == DType::f16) return widen_f16(builder, bits);
@@ -63,6 +93,8 @@ llvm::Value* widen(Builder& builder, llvm::Value* bits, DType dtype) {
 llvm::Value* narrow(Builder& builder, llvm::Value* value, DType dtype) {
   if (dtype == DType::bf16) return narrow_bf16(builder, value);
   if (dtype == DType::f16) return narrow_f16(builder, value);
+  if (dtype == DType::e4m3) return narrow_e4m3(builder, value);
+  if (dtype == DType::i8) return narrow_i8(builder, value);
   llvm::Value* bits = as_bits(builder, value);
   return builder.CreateSelect(builder.CreateFCmpUNO(value, value), int_constant(bits->getType(), 0x7fffffff),
                               bits);

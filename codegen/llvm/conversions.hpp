@@ -5,12 +5,15 @@
 
 namespace isofold {
 
+/// The integer that a tensor's element is in memory.
+llvm::Type* storage(Builder& builder, DType dtype);
+
 /// Exact widening of stored bits (i32 or a vector of them, a 16-bit dtype in the low half with a zero high
 /// half) to binary32. Integer code, and for f16 one exact product: no host instruction for 16-bit formats.
 llvm::Value* widen(Builder& builder, llvm::Value* bits, DType dtype);
 
-/// Bits to store for a binary32 value (or vector): rounded to nearest even, NaN canonical; a 16-bit dtype
-/// comes in the low half with a zero high half. Integer code, and for f16 one addition that does the
+/// Bits to store for a binary32 value (or vector): rounded to nearest even, NaN canonical; dtypes of 16 and 8 bits
+/// come in the low bits, the others zero. Integer code, and for f16 one addition that does the
 /// rounding.
 llvm::Value* narrow(Builder& builder, llvm::Value* value, DType dtype);
 

@@ -45,8 +45,9 @@ FoldEmitter::FoldEmitter(RowValues& row, const Fold& fold, int width)
                                      llvm::GlobalValue::PrivateLinkage, table, "bit_reversed");
 }
 
-llvm::Value* FoldEmitter::sum(int node, const ValueList& pointers) {
-  sum_ = node;
+llvm::Value* FoldEmitter::reduce(int node, const ValueList& pointers) {
+  reduction_ = node;
+  op_ = row_.spec().nodes[static_cast<std::size_t>(node)].op;
   LeafLoads loads(builder_, row_.spec(), fold_, width_, pointers);
   loads_ = &loads;
   const std::int64_t segment_elements = leaves_per_segment_ * fold_.leaf;
@@ -65,7 +66,7 @@ llvm::Value* FoldEmitter::sum(int node, const ValueList& pointers) {
     store(segment(first, n_ % segment_elements), builder_.getInt64(static_cast<std::uint64_t>(full)));
     ++done;
   }
-  llvm::Value* nothing = float_constant(builder_.getFloatTy(), -0.0f);
+  llvm::Value* nothing = float_constant(builder_.getFloatTy(), identity_of(op_));
   for (; done < fold_.segments; ++done) store(nothing, builder_.getInt64(static_cast<std::uint64_t>(done)));
   loads_ = nullptr;
   return segment_tree();
@@ -106,32 +107,32 @@ void FoldEmitter::round(llvm::Value* first, std::int64_t count, bool fresh) {
     group(constant(whole), offset_by(builder_, first, whole * elements), rest, fresh);
     ++done;
   }
-  llvm::Value* nothing = float_constant(vector_type(builder_.getFloatTy(), width_), -0.0f);
+  llvm::Value* nothing = float_constant(vector_type(builder_.getFloatTy(), width_), identity_of(op_));
   for (; fresh && done < groups_; ++done) builder_.CreateStore(nothing, accumulator(constant(done)));
 }
 
 void FoldEmitter::group(llvm::Value* group, llvm::Value* first, int count, bool fresh) {
   const Spec& spec = row_.spec();
-  const Node& total = spec.nodes[static_cast<std::size_t>(sum_)];
+  const Node& total = spec.nodes[static_cast<std::size_t>(reduction_)];
   const Node& summand = spec.nodes[static_cast<std::size_t>(total.a)];
   llvm::Type* vector = vector_type(builder_.getFloatTy(), width_);
   llvm::Value* slot = accumulator(group);
-  llvm::Value* chain = fresh ? float_constant(vector, -0.0f) : builder_.CreateLoad(vector, slot);
+  llvm::Value* chain = fresh ? float_constant(vector, identity_of(op_)) : builder_.CreateLoad(vector, slot);
   std::map<int, ValueList> loaded;
   for (int j = 0; j < std::min(fold_.leaf, count); ++j) {
     Elements elements(row_, width_, [&](int tensor) {
       ValueList& of_tensor = loaded[tensor];
       if (of_tensor.empty()) of_tensor = loads_->load(tensor, first, count);
       return of_tensor[static_cast<std::size_t>(j)];
-    });
+    }, [&] { return places(first, j); });
     const bool starts = fresh && j == 0;
     llvm::Value* next = nullptr;
-    if (summand.op == Op::mul) {
+    if (op_ == Op::sum && summand.op == Op::mul) {
       llvm::Value* a = elements.value(summand.a);
       llvm::Value* b = elements.value(summand.b);
       next = starts ? builder_.CreateFMul(a, b) : emit_fma(builder_, a, b, chain);
     } else {
-      next = starts ? elements.value(total.a) : builder_.CreateFAdd(chain, elements.value(total.a));
+      next = starts ? elements.value(total.a) : combined(chain, elements.value(total.a));
     }
     std::vector<llvm::Constant*> exists;
     for (int lane : loads_->lane_at()) exists.push_back(builder_.getInt1(lane * fold_.leaf + j < count));
@@ -142,6 +143,15 @@ void FoldEmitter::group(llvm::Value* group, llvm::Value* first, int count, bool 
   builder_.CreateStore(chain, slot);
 }
 
+/// Places in the row of element `element` of the leaves of the group at `first`, as its vectors hold them.
+llvm::Value* FoldEmitter::places(llvm::Value* first, int element) {
+  std::vector<std::uint32_t> offsets;
+  for (int lane : loads_->lane_at()) offsets.push_back(static_cast<std::uint32_t>(lane * fold_.leaf + element));
+  llvm::Constant* steps = width_ == 1 ? static_cast<llvm::Constant*>(builder_.getInt32(offsets[0]))
+                                      : llvm::ConstantDataVector::get(builder_.getContext(), offsets);
+  return builder_.CreateAdd(splat(builder_, builder_.CreateTrunc(first, builder_.getInt32Ty()), width_), steps);
+}
+
 llvm::Value* FoldEmitter::lane_tree() {
   llvm::Type* vector = vector_type(builder_.getFloatTy(), width_);
   ValueList lanes;
@@ -149,7 +159,7 @@ llvm::Value* FoldEmitter::lane_tree() {
     lanes.push_back(
         builder_.CreateLoad(vector, accumulator(builder_.getInt64(static_cast<std::uint64_t>(group)))));
   for (std::size_t half = lanes.size() / 2; half >= 1; half /= 2)
-    for (std::size_t i = 0; i < half; ++i) lanes[i] = builder_.CreateFAdd(lanes[i], lanes[i + half]);
+    for (std::size_t i = 0; i < half; ++i) lanes[i] = combined(lanes[i], lanes[i + half]);
   // Within the vector every lane that still counts meets its partner in place.
   const Mask& lane_at = loads_->lane_at();
   llvm::Value* sums = lanes[0];
@@ -159,7 +169,7 @@ llvm::Value* FoldEmitter::lane_tree() {
       const auto partner = std::find(lane_at.begin(), lane_at.end(), lane + half);
       partners.push_back(lane < half ? static_cast<int>(partner - lane_at.begin()) : -1);
     }
-    sums = builder_.CreateFAdd(sums, shuffle(builder_, sums, sums, partners));
+    sums = combined(sums, shuffle(builder_, sums, sums, partners));
   }
   return width_ == 1 ? sums : builder_.CreateExtractElement(sums, std::uint64_t{0});
 }
@@ -174,10 +184,10 @@ llvm::Value* FoldEmitter::segment_tree() {
         builder_.CreateLoad(vector, element_address(builder_, builder_.getFloatTy(), segments_, index)));
   }
   for (std::size_t half = sums.size() / 2; half >= 1; half /= 2)
-    for (std::size_t i = 0; i < half; ++i) sums[i] = builder_.CreateFAdd(sums[i], sums[i + half]);
+    for (std::size_t i = 0; i < half; ++i) sums[i] = combined(sums[i], sums[i + half]);
   llvm::Value* total = sums[0];
   for (int half = width / 2; half >= 1; half /= 2)
-    total = builder_.CreateFAdd(every(builder_, total, 0, 1, half), every(builder_, total, half, 1, half));
+    total = combined(every(builder_, total, 0, 1, half), every(builder_, total, half, 1, half));
   return total;
 }
 

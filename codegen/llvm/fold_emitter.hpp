@@ -6,16 +6,16 @@
 
 namespace isofold {
 
-/// Emits a row's sum: the fold's leaves, lanes, lane trees and segment tree. A SIMD register is a run of fold
-/// lanes. Every accumulator starts as -0.0, the exact identity of addition, so what has no element needs no
-/// branch.
+/// Emits a row's reduction: the fold's leaves, lanes, lane trees and segment tree. A SIMD register is a run of fold
+/// lanes. Every accumulator starts as the exact identity of the reduction (-0.0 of addition), so what has no element needs
+/// no branch.
 class FoldEmitter {
  public:
   /// `width`: lanes of a vector register.
   FoldEmitter(RowValues& row, const Fold& fold, int width);
 
-  /// The sum of node `node` over the row whose inputs start at `pointers` (one for each input of the Spec).
-  llvm::Value* sum(int node, const ValueList& pointers);
+  /// The result of reduction `node` over the row whose inputs start at `pointers` (one for each input of the Spec).
+  llvm::Value* reduce(int node, const ValueList& pointers);
 
   /// Locals that can be promoted to values when the function is complete.
   const std::vector<llvm::AllocaInst*>& promotable() const { return promotable_; }
@@ -27,6 +27,8 @@ class FoldEmitter {
   void group(llvm::Value* group, llvm::Value* first, int count, bool fresh);
   llvm::Value* lane_tree();
   llvm::Value* segment_tree();
+  llvm::Value* combined(llvm::Value* a, llvm::Value* b) { return emit_combined(builder_, op_, a, b); }
+  llvm::Value* places(llvm::Value* first, int element);
   llvm::Value* accumulator(llvm::Value* group);
   llvm::Value* segment_place(llvm::Value* segment);
 
@@ -43,7 +45,8 @@ class FoldEmitter {
   llvm::AllocaInst* segments_ = nullptr;    // sums, in bit-reversed order
   llvm::GlobalVariable* places_ = nullptr;  // of each segment in segments_
   LeafLoads* loads_ = nullptr;              // of the row that is being emitted
-  int sum_ = -1;                            // the node
+  int reduction_ = -1;                      // the node
+  Op op_ = Op::sum;                         // its operation
 };
 
 }  // namespace isofold

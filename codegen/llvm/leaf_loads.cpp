@@ -42,7 +42,7 @@ LeafLoads::LeafLoads(Builder& builder, const Spec& spec, const Fold& fold, int w
     : builder_(builder), spec_(spec), leaf_(fold.leaf), width_(width), pointers_(std::move(pointers)) {
   bool transposes = false;
   for (std::size_t tensor = 0; tensor < spec.inputs.size(); ++tensor)
-    transposes = transposes || leaf_bytes(static_cast<int>(tensor)) >= part_bytes;
+    if (spec.inputs[tensor].extent != Extent::token) transposes = transposes || leaf_bytes(static_cast<int>(tensor)) >= part_bytes;
   for (int position = 0; position < width; ++position)
     lane_at_.push_back(transposes && width >= 4 ? width / 4 * (position % 4) + position / 4 : position);
 }
@@ -52,8 +52,7 @@ int LeafLoads::leaf_bytes(int tensor) const {
 }
 
 llvm::Type* LeafLoads::storage(int tensor) {
-  const bool wide = spec_.inputs[static_cast<std::size_t>(tensor)].dtype == DType::f32;
-  return wide ? builder_.getInt32Ty() : builder_.getInt16Ty();
+  return isofold::storage(builder_, spec_.inputs[static_cast<std::size_t>(tensor)].dtype);
 }
 
 llvm::Value* LeafLoads::loaded(int tensor, llvm::Type* type, llvm::Value* first, int offset) {

@@ -9,9 +9,6 @@ namespace {
 
 constexpr int cache_line = 64;
 
-llvm::Type* storage(Builder& builder, DType dtype) {
-  return dtype == DType::f32 ? builder.getInt32Ty() : builder.getInt16Ty();
-}
 
 /// a0 b0 a1 b1 ...
 llvm::Value* interleaved(Builder& builder, llvm::Value* a, llvm::Value* b) {
@@ -33,13 +30,23 @@ OutputEmitter::OutputEmitter(RowValues& row, int width, bool streaming)
       streaming_(streaming),
       chunk_(4 * width) {
   int halves = 0;
-  for (const Tensor& tensor : spec_.inputs) halves += tensor.dtype == DType::f32 ? -1 : 1;
-  for (const Output& output : spec_.outputs) halves += output.dtype == DType::f32 ? -1 : 1;
-  split_ = halves > 0;
+  bool bytes = false;
+  for (const Tensor& tensor : spec_.inputs)
+    if (tensor.extent != Extent::token) halves += tensor.dtype == DType::f32 ? -1 : 1;
+  for (const Output& output : spec_.outputs) {
+    if (output.extent == Extent::token) continue;
+    outputs_.push_back(&output);
+    halves += output.dtype == DType::f32 ? -1 : 1;
+    bytes = bytes || size_of(output.dtype) == 1;
+  }
+  split_ = halves > 0 && !bytes;
 }
 
 void OutputEmitter::emit(const Pointers& pointers) {
   pointers_ = &pointers;
+  for (std::size_t output = 0; output < spec_.outputs.size(); ++output)
+    if (spec_.outputs[output].extent == Extent::token) store_number(output);
+  if (outputs_.empty()) return;
   row_.hoist(width_);
   const std::int64_t looped = spec_.n / chunk_ * chunk_;
   if (!streaming_ || looped == 0) {
@@ -72,8 +79,8 @@ void OutputEmitter::emit(const Pointers& pointers) {
 
 llvm::Value* OutputEmitter::all_aligned() {
   llvm::Value* bits = builder_.getInt64(0);
-  for (llvm::Value* pointer : pointers_->outputs)
-    bits = builder_.CreateOr(bits, builder_.CreatePtrToInt(pointer, builder_.getInt64Ty()));
+  for (const Output* output : outputs_)
+    bits = builder_.CreateOr(bits, builder_.CreatePtrToInt(pointer_of(*output), builder_.getInt64Ty()));
   llvm::Value* low = builder_.CreateAnd(bits, builder_.getInt64(static_cast<std::uint64_t>(4 * width_ - 1)));
   return builder_.CreateICmpEQ(low, builder_.getInt64(0), "aligned");
 }
@@ -107,17 +114,25 @@ void OutputEmitter::fetch_ahead(llvm::Value* first) {
 void OutputEmitter::piece(const Piece& piece) {
   const std::size_t vectors = piece.split ? 2 : 1;
   std::map<int, ValueList> loaded;
-  std::vector<ValueList> bits(spec_.outputs.size());
+  std::vector<ValueList> bits(outputs_.size());
   for (std::size_t part = 0; part < vectors; ++part) {
     Elements elements(row_, piece.width / static_cast<int>(vectors), [&](int tensor) {
       ValueList& of_tensor = loaded[tensor];
       if (of_tensor.empty()) of_tensor = load(piece, tensor);
       return of_tensor[part];
+    }, [&] {
+      const int step = static_cast<int>(vectors);
+      std::vector<std::uint32_t> offsets;
+      for (int i = 0; i < piece.width / step; ++i) offsets.push_back(static_cast<std::uint32_t>(i * step) + static_cast<std::uint32_t>(part));
+      llvm::Constant* steps = offsets.size() == 1 ? static_cast<llvm::Constant*>(builder_.getInt32(offsets[0]))
+                                                  : llvm::ConstantDataVector::get(builder_.getContext(), offsets);
+      llvm::Value* first = builder_.CreateTrunc(piece.first, builder_.getInt32Ty());
+      return builder_.CreateAdd(splat(builder_, first, piece.width / step), steps);
     });
-    for (std::size_t output = 0; output < spec_.outputs.size(); ++output)
-      bits[output].push_back(elements.stored(spec_.outputs[output].value, spec_.outputs[output].dtype));
+    for (std::size_t output = 0; output < outputs_.size(); ++output)
+      bits[output].push_back(elements.stored(outputs_[output]->value, outputs_[output]->dtype));
   }
-  for (std::size_t output = 0; output < spec_.outputs.size(); ++output) store(piece, output, bits[output]);
+  for (std::size_t output = 0; output < outputs_.size(); ++output) store(piece, *outputs_[output], bits[output]);
 }
 
 ValueList OutputEmitter::load(const Piece& piece, int tensor) {
@@ -141,8 +156,20 @@ ValueList OutputEmitter::load(const Piece& piece, int tensor) {
   return parts;
 }
 
-void OutputEmitter::store(const Piece& piece, std::size_t output, const ValueList& bits) {
+llvm::Value* OutputEmitter::pointer_of(const Output& output) const {
+  return pointers_->outputs[static_cast<std::size_t>(&output - spec_.outputs.data())];
+}
+
+/// One number for the row.
+void OutputEmitter::store_number(std::size_t output) {
   const DType dtype = spec_.outputs[output].dtype;
+  llvm::Value* bits = narrow(builder_, row_.scalar(spec_.outputs[output].value), dtype);
+  bits = builder_.CreateTrunc(bits, storage(builder_, dtype));
+  builder_.CreateAlignedStore(bits, pointers_->outputs[output], llvm::Align(size_of(dtype)));
+}
+
+void OutputEmitter::store(const Piece& piece, const Output& output, const ValueList& bits) {
+  const DType dtype = output.dtype;
   llvm::Type* element = storage(builder_, dtype);
   llvm::Value* memory = bits[0];
   if (piece.split && dtype == DType::f32)
@@ -151,7 +178,7 @@ void OutputEmitter::store(const Piece& piece, std::size_t output, const ValueLis
     memory = builder_.CreateOr(bits[0], builder_.CreateShl(bits[1], int_constant(bits[1]->getType(), 16)));
   else
     memory = builder_.CreateTrunc(bits[0], vector_type(element, piece.width));
-  llvm::Value* address = element_address(builder_, element, pointers_->outputs[output], piece.first);
+  llvm::Value* address = element_address(builder_, element, pointer_of(output), piece.first);
   // Streaming stores come to addresses that are multiples of their own size, up to that of a vector.
   const std::uint64_t bytes = memory->getType()->getPrimitiveSizeInBits().getFixedValue() / 8;
   const auto alignment = piece.streaming ? std::min(static_cast<std::uint64_t>(4 * width_), bytes) : size_of(dtype);

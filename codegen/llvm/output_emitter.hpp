@@ -33,13 +33,16 @@ class OutputEmitter {
   void chunks(std::int64_t count, bool streaming);
   void piece(const Piece& piece);
   ValueList load(const Piece& piece, int tensor);
-  void store(const Piece& piece, std::size_t output, const ValueList& bits);
+  void store(const Piece& piece, const Output& output, const ValueList& bits);
+  void store_number(std::size_t output);
+  llvm::Value* pointer_of(const Output& output) const;
   void fetch_ahead(llvm::Value* first);
   llvm::Value* all_aligned();
 
   RowValues& row_;
   Builder& builder_;
   const Spec& spec_;
+  std::vector<const Output*> outputs_;  // those that vary along the row
   int width_;
   bool streaming_;
   bool split_;  // 16-bit tensors are read and written as 32-bit words of two elements

@@ -5,6 +5,9 @@
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Transforms/Utils/PromoteMemToReg.h>
 
+#include <algorithm>
+
+#include "conversions.hpp"
 #include "expressions.hpp"
 #include "fold_emitter.hpp"
 #include "output_emitter.hpp"
@@ -41,11 +44,11 @@ class Tensors {
     const auto add = [&](unsigned list, std::size_t index, const std::string& name, DType dtype, bool row) {
       llvm::Value* base = read(list, index, builder.getPtrTy(), name);
       llvm::Value* stride = row ? read(2, strides++, builder.getInt64Ty(), name + ".stride") : nullptr;
-      return Tensor{base, stride, name, dtype == DType::f32 ? builder.getInt32Ty() : builder.getInt16Ty()};
+      return Tensor{base, stride, name, storage(builder, dtype)};
     };
     for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
       const auto& input = spec.inputs[i];
-      inputs_.push_back(add(0, i, input.name, input.dtype, input.extent == Extent::row));
+      inputs_.push_back(add(0, i, input.name, input.dtype, input.extent != Extent::column));
     }
     for (std::size_t i = 0; i < spec.outputs.size(); ++i)
       outputs_.push_back(add(1, i, spec.outputs[i].name, spec.outputs[i].dtype, true));
@@ -95,12 +98,23 @@ std::unique_ptr<llvm::Module> emit_rows(llvm::LLVMContext& context, const Plan& 
   row_values.emit_constants();
   FoldEmitter fold(row_values, plan.fold(), schedule.width);
   OutputEmitter outputs(row_values, schedule.width, schedule.streaming);
+  const bool has_token_input = std::any_of(spec.inputs.begin(), spec.inputs.end(),
+                                           [](const Tensor& tensor) { return tensor.extent == Extent::token; });
   llvm::Value* last_row = function->getArg(4);
   emit_loop(builder, function->getArg(3), last_row, 1, "row", [&](llvm::Value* row) {
     OutputEmitter::Pointers pointers{tensors.inputs(row, ".row"), tensors.outputs(row, ".row"), {}};
-    for (int pass = 0; const int node : sum_nodes(spec)) {
-      if (pass > 0) row_values.hoist(std::min(schedule.width, plan.fold().lanes));
-      row_values.emit_after_pass(pass++, fold.sum(node, pointers.inputs));
+    row_values.emit_before_passes([&](int tensor) {
+      const DType dtype = spec.inputs[static_cast<std::size_t>(tensor)].dtype;
+      llvm::Value* bits = builder.CreateAlignedLoad(storage(builder, dtype), pointers.inputs[static_cast<std::size_t>(tensor)],
+                                                    llvm::Align(size_of(dtype)));
+      return dtype == DType::i32 ? bits : widen(builder, builder.CreateZExt(bits, builder.getInt32Ty()), dtype);
+    });
+    int done = 0;
+    for (const std::vector<int>& pass : passes(spec)) {
+      if (done > 0 || has_token_input) row_values.hoist(std::min(schedule.width, plan.fold().lanes));
+      std::map<int, llvm::Value*> results;
+      for (const int node : pass) results[node] = fold.reduce(node, pointers.inputs);
+      row_values.emit_after_pass(++done, std::move(results));
     }
     llvm::Value* next = offset_by(builder, row, 1);
     next = builder.CreateSelect(builder.CreateICmpSLT(next, last_row), next, row, "next_row");

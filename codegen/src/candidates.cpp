@@ -13,6 +13,8 @@ constexpr int long_share = 32;
 constexpr int registers_per_block = 65536;
 /// Longer shares than this leave too few threads per row to be worth trying.
 constexpr int longest_share = 128;
+/// From here on clusters of 16 blocks are tried, and threads whose share is a loop.
+constexpr std::int64_t long_row = 65536;
 
 /// The schedule with two register bounds, as many resident blocks as the kernel's registers allow and about half; rows
 /// that do not stay in registers need no bound.
@@ -84,7 +86,8 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
 
   for (int threads = std::min(4, fold.lanes); threads <= 1024; threads *= 2) {
     const std::int64_t share = (row_leaves + threads - 1) / threads * fold.leaf;
-    if (share > longest_share && threads < 1024) continue;
+    if (share > longest_share && threads < 512) continue;
+    if (share > longest_share && threads < 1024 && spec.n <= long_row) continue;
     if (threads > 32 && threads > 2 * row_leaves) continue;
     if (threads < 32 && row_leaves > 4 * threads) continue;
     GpuSchedule schedule = base;
@@ -95,10 +98,12 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
       add_stagings(out, spec, fold, device, schedule);
     }
   }
-  for (int blocks : {2, 4, 8}) {
+  for (int blocks : {2, 4, 8, 16}) {
+    if (blocks == 16 && (spec.n <= long_row || !has_clusters(device))) continue;
     for (int threads = 128; threads <= 1024; threads *= 2) {
       const std::int64_t team = std::int64_t{threads} * blocks;
-      if (row_leaves < team || (row_leaves + team - 1) / team * fold.leaf > longest_share) continue;
+      if (row_leaves < team) continue;
+      if ((row_leaves + team - 1) / team * fold.leaf > longest_share && (spec.n <= long_row || threads < 512)) continue;
       GpuSchedule schedule = base;
       schedule.threads_per_row = threads;
       schedule.blocks_per_row = blocks;
@@ -124,7 +129,8 @@ std::vector<Fold> fold_family(const Spec& spec) {
   };
   add(default_fold(spec));
   // Fewer or more segments than these, and leaves of two accesses, were always slower: docs/benchmarks.md.
-  for (int segments = 4; segments <= 64; segments *= 2) add({.leaf = leaf, .lanes = 32, .segments = segments});
+  for (int segments = 4; segments <= (spec.n > long_row ? 512 : 64); segments *= 2)
+    add({.leaf = leaf, .lanes = 32, .segments = segments});
   for (int segments = 4; segments <= 32; segments *= 2) {
     add({.leaf = leaf, .lanes = 128, .segments = segments});
     add({.leaf = std::max(1, leaf / 2), .lanes = 32, .segments = segments});

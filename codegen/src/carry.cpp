@@ -1,47 +1,108 @@
 #include "carry.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace isofold {
+namespace {
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+Carried carried(const Spec& spec, int index, int pass) {
+  const Node& node = spec.nodes[at(index)];
+  DType dtype = DType::f32;
+  if (node.op == Op::input) dtype = spec.inputs[at(node.tensor)].dtype;
+  if (node.op == Op::round) dtype = node.dtype;
+  return {index, dtype, pass};
+}
+
+/// Is it better to keep the tensors' elements that a value is made from than the value? When they are fewer bytes, and it
+/// takes no function to make it from them again.
+bool is_cheaper_from_inputs(const Spec& spec, const std::vector<Level>& level, int index) {
+  const auto needed = needed_by(spec, index);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < spec.nodes.size(); ++i) {
+    const Node& node = spec.nodes[i];
+    if (!needed[i] || level[i] != Level::element) continue;
+    if (node.op == Op::call) return false;
+    if (node.op == Op::input) bytes += size_of(spec.inputs[at(node.tensor)].dtype);
+  }
+  return spec.nodes[at(index)].op != Op::input && bytes < size_of(carried(spec, index, 0).dtype);
+}
+
+/// What a reduction takes from an element: its operand, or the two factors of a product.
+std::vector<int> taken_by(const Spec& spec, int reduction) {
+  const Node& node = spec.nodes[at(reduction)];
+  const Node& operand = spec.nodes[at(node.a)];
+  if (node.op == Op::sum && operand.op == Op::mul) return {operand.a, operand.b};
+  return {node.a};
+}
+
+}  // namespace
 
 std::vector<Carried> carried_values(const Spec& spec) {
   const auto level = levels(spec);
-  const auto passes = passes_before(spec);
-  const auto sums = sum_nodes(spec);
-  std::vector<bool> carried(spec.nodes.size(), false);
-  const auto take = [&](int operand) {
-    const auto index = static_cast<std::size_t>(operand);
-    if (operand >= 0 && passes[index] == 0 && level[index] == Level::element) carried[index] = true;
+  const auto type = types(spec);
+  const auto before = passes_before(spec);
+  std::vector<bool> kept(spec.nodes.size(), false);
+  const std::function<void(int)> take = [&](int operand) {
+    if (operand < 0 || before[at(operand)] != 0 || level[at(operand)] != Level::element) return;
+    if (type[at(operand)] == Type::f32 && !is_cheaper_from_inputs(spec, level, operand)) {
+      kept[at(operand)] = true;
+      return;
+    }
+    const Node& node = spec.nodes[at(operand)];
+    for (int inner : {node.a, node.b, node.c}) take(inner);
   };
   // What comes after the first pass takes the values of before it that it uses directly.
   const auto take_for = [&](int root) {
     const auto needed = needed_by(spec, root);
     for (std::size_t i = 0; i < spec.nodes.size(); ++i) {
-      if (!needed[i] || passes[i] == 0 || level[i] != Level::element) continue;
+      if (!needed[i] || before[i] == 0 || level[i] != Level::element) continue;
       for (int operand : {spec.nodes[i].a, spec.nodes[i].b, spec.nodes[i].c}) take(operand);
     }
   };
   for (const Output& output : spec.outputs)
-    if (passes[static_cast<std::size_t>(output.value)] > 0) take_for(output.value);
-  for (std::size_t pass = 1; pass < sums.size(); ++pass) {
-    take_for(sums[pass]);
-    const int value = spec.nodes[static_cast<std::size_t>(sums[pass])].a;
-    const Node& summand = spec.nodes[static_cast<std::size_t>(value)];
-    if (summand.op == Op::mul && passes[static_cast<std::size_t>(value)] == 0) {
-      take(summand.a);
-      take(summand.b);
-    } else {
-      take(value);
+    if (before[at(output.value)] > 0) take_for(output.value);
+  const auto by_pass = passes(spec);
+  for (std::size_t pass = 1; pass < by_pass.size(); ++pass)
+    for (const int reduction : by_pass[pass]) {
+      take_for(reduction);
+      for (const int operand : taken_by(spec, reduction)) take(operand);
     }
-  }
   std::vector<Carried> out;
-  for (std::size_t i = 0; i < spec.nodes.size(); ++i) {
-    if (!carried[i]) continue;
-    const Node& node = spec.nodes[i];
-    DType dtype = DType::f32;
-    if (node.op == Op::input) dtype = spec.inputs[static_cast<std::size_t>(node.tensor)].dtype;
-    if (node.op == Op::round) dtype = node.dtype;
-    out.push_back({static_cast<int>(i), dtype});
+  for (std::size_t i = 0; i < spec.nodes.size(); ++i)
+    if (kept[i]) out.push_back(carried(spec, static_cast<int>(i), 0));
+  return out;
+}
+
+std::vector<Carried> kept_calls(const Spec& spec) {
+  const auto level = levels(spec);
+  const auto before = passes_before(spec);
+  const auto by_pass = passes(spec);
+  std::vector<Carried> out;
+  for (int index = 0; index < static_cast<int>(spec.nodes.size()); ++index) {
+    const int pass = before[at(index)];
+    if (spec.nodes[at(index)].op != Op::call || pass == 0 || level[at(index)] != Level::element) continue;
+    // Needed in the pass whose reductions come next, and again after it.
+    const auto is_needed_by = [&](int root) { return needed_by(spec, root)[at(index)]; };
+    if (at(pass) >= by_pass.size() || std::none_of(by_pass[at(pass)].begin(), by_pass[at(pass)].end(), is_needed_by)) continue;
+    bool again = false;
+    const auto needs_element = [&](int root) {  // on a way of values that vary along the row
+      std::vector<bool> reached(spec.nodes.size(), false);
+      reached[at(root)] = true;
+      for (int i = root; i > index; --i) {
+        const Node& node = spec.nodes[at(i)];
+        if (!reached[at(i)] || (i != root && level[at(i)] != Level::element)) continue;
+        for (int operand : {node.a, node.b, node.c})
+          if (operand >= 0) reached[at(operand)] = true;
+      }
+      return level[at(root)] == Level::element && reached[at(index)];
+    };
+    for (const Output& output : spec.outputs) again = again || needs_element(output.value);
+    for (std::size_t later = at(pass) + 1; later < by_pass.size(); ++later)
+      for (const int reduction : by_pass[later]) again = again || needs_element(spec.nodes[at(reduction)].a);
+    if (again) out.push_back(carried(spec, index, pass));
   }
   return out;
 }

@@ -7,15 +7,20 @@
 
 namespace isofold {
 
-/// A value of the row that is computed in the first pass and needed again after it, in the smallest form that keeps its
-/// bits: an input as it was stored, a rounded value in its dtype, anything else in binary32.
+/// A value of the row that is kept for later passes or outputs, in the smallest form that keeps its bits: an input as it
+/// was stored, a rounded value in its dtype, anything else in binary32.
 struct Carried {
   int node = -1;
   DType dtype = DType::f32;
+  int pass = 0;  // in which it is made
 };
 
-/// In node order. Inputs of column extent are never carried: they are read where they are used.
+/// Values of the first pass that are needed after it, in node order. Inputs of column extent are never carried: they are
+/// read where they are used. Integers and truth values are computed again.
 std::vector<Carried> carried_values(const Spec& spec);
+
+/// Values of later passes that call functions and are needed again: computing them twice costs more than registers.
+std::vector<Carried> kept_calls(const Spec& spec);
 
 /// 32-bit words that hold one leaf of a dtype.
 int words_per_leaf(DType dtype, const Fold& fold);

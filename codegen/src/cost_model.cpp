@@ -23,8 +23,10 @@ constexpr double instruction_microseconds = 0.0007;  // one dependent instructio
 std::int64_t bytes_moved(const Spec& spec, std::int64_t tokens) {
   std::int64_t bytes = 0;
   for (const Tensor& tensor : spec.inputs)
-    bytes += static_cast<std::int64_t>(size_of(tensor.dtype)) * spec.n * (tensor.extent == Extent::row ? tokens : 1);
-  for (const Output& output : spec.outputs) bytes += static_cast<std::int64_t>(size_of(output.dtype)) * spec.n * tokens;
+    bytes += static_cast<std::int64_t>(size_of(tensor.dtype)) * row_elements(spec, tensor.extent) *
+             (tensor.extent == Extent::column ? 1 : tokens);
+  for (const Output& output : spec.outputs)
+    bytes += static_cast<std::int64_t>(size_of(output.dtype)) * row_elements(spec, output.extent) * tokens;
   return bytes;
 }
 
@@ -46,10 +48,10 @@ double estimated_microseconds(const Plan& plan, std::int64_t tokens) {
                       device.multiprocessors * busy;
   const double traffic = bytes * (s.staging == Staging::reread ? 1.3 : 1.0) / rate * (s.streaming ? 0.99 : 1.0);
   double latency = memory_latency_microseconds * (s.early_weights ? 1.0 : 1.3);
-  latency += instruction_microseconds * (shape.leaves_per_thread * plan.fold().leaf * 6 + shape.segments_per_warp * 24 + 120);
-  const auto passes = static_cast<double>(sum_nodes(plan.spec()).size());
-  if (shape.warps_per_row > 1) latency += passes * exchange_microseconds * (1 + shape.block_threads / 1024.0);
-  if (s.split == Split::cluster) latency += passes * cluster_microseconds;
+  latency += instruction_microseconds * (static_cast<double>(shape.leaves_per_thread) * plan.fold().leaf * 6 + shape.segments_per_warp * 24 + 120);
+  const auto pass_count = static_cast<double>(passes(plan.spec()).size());
+  if (shape.warps_per_row > 1) latency += pass_count * exchange_microseconds * (1 + shape.block_threads / 1024.0);
+  if (s.split == Split::cluster) latency += pass_count * cluster_microseconds;
   if (s.split == Split::workspace) latency += launch_microseconds + memory_latency_microseconds;
   const double occupancy = std::min(1.0, resident * shape.block_threads / device.threads_per_multiprocessor + 0.35);
   return launch_microseconds + std::max(traffic / occupancy, waves > 1 ? traffic / occupancy + 0.2 * latency : 0.0) + latency;

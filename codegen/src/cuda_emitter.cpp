@@ -76,7 +76,7 @@ std::string constants(const Plan& plan, const GpuShape& shape, int batch) {
 
 CudaSource emit_cuda(const Plan& plan) {
   const GpuShape shape = gpu_shape(plan);
-  CudaHelpers helpers;
+  CudaHelpers helpers(plan.device().arch);
   CudaKernelWriter writer(plan, helpers);
   CudaSource source;
   const std::string name = "isofold_" + plan.spec().op;

@@ -7,8 +7,12 @@
 #include <bit>
 #include <cmath>
 
+#include "code_writer.hpp"
+
 namespace isofold {
 namespace {
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 /// 1 / value when that is exact and finite, so that a division can be a multiplication with the same result; else 0.
 float exact_reciprocal(float value) {
@@ -17,44 +21,124 @@ float exact_reciprocal(float value) {
   return power_of_two && exponent > -120 && exponent < 120 ? 1.0f / value : 0.0f;
 }
 
+/// Is a NaN result of the operation the canonical one, by the definition of its PTX instruction?
+bool gives_canonical_nan(Op op) {
+  return op == Op::add || op == Op::sub || op == Op::mul || op == Op::fma || op == Op::max || op == Op::min;
+}
+
 }  // namespace
 
 std::string CudaExpression::literal(float value) {
+  if (std::isinf(value)) return value > 0 ? "__int_as_float(0x7f800000)" : "-__int_as_float(0x7f800000)";
   if (value == std::floor(value) && std::abs(value) < 1e6f && !(value == 0 && std::signbit(value)))
     return fmt::format("{:.1f}f", value);
   return fmt::format("{:a}f", value);
 }
 
+const char* CudaExpression::type(int index) const {
+  const Type type = types_[at(index)];
+  return type == Type::f32 ? "float" : type == Type::i32 ? "int" : "bool";
+}
+
+/// Integers wrap around, which C++ promises of unsigned ones only.
+std::string CudaExpression::printed_integers(const Node& node) const {
+  const auto wrapped = [&](char sign) {
+    return fmt::format("(int)((unsigned){} {} (unsigned){})", print(node.a), sign, print(node.b));
+  };
+  switch (node.op) {
+    case Op::add: return wrapped('+');
+    case Op::sub: return wrapped('-');
+    case Op::mul: return wrapped('*');
+    case Op::both: return fmt::format("({} & {})", print(node.a), print(node.b));
+    case Op::either: return fmt::format("({} | {})", print(node.a), print(node.b));
+    case Op::shift_left: return fmt::format("(int)((unsigned){} << {})", print(node.a), print(node.b));
+    case Op::shift_right: return fmt::format("({} >> {})", print(node.a), print(node.b));
+    default: throw InternalError("an operation that integers do not have");
+  }
+}
+
+std::string CudaExpression::printed_division(const Node& node) const {
+  const Node& by = nodes_[at(node.b)];
+  if (by.op == Op::constant && exact_reciprocal(by.value) != 0)
+    return fmt::format("__fmul_rn({}, {})", print(node.a), literal(exact_reciprocal(by.value)));
+  const Node& of = nodes_[at(node.a)];
+  if (of.op == Op::constant && of.value == 1) return fmt::format("__frcp_rn({})", print(node.b));
+  return fmt::format("__fdiv_rn({}, {})", print(node.a), print(node.b));
+}
+
 std::string CudaExpression::print(int index) const {
   if (const auto found = bound_.find(index); found != bound_.end()) return found->second;
-  const Node& node = spec_.nodes[static_cast<std::size_t>(index)];
+  const Node& node = nodes_[at(index)];
+  const auto a = [&] { return print(node.a); };
+  const auto b = [&] { return print(node.b); };
   switch (node.op) {
-    case Op::constant:
-      return literal(node.value);
+    case Op::constant: return literal(node.value);
+    case Op::integer: return node.integer == INT32_MIN ? "(-2147483647 - 1)" : fmt::format("{}", node.integer);
     case Op::add:
-      return fmt::format("__fadd_rn({}, {})", print(node.a), print(node.b));
+    case Op::sub:
     case Op::mul:
-      return fmt::format("__fmul_rn({}, {})", print(node.a), print(node.b));
-    case Op::fma:
-      return fmt::format("__fmaf_rn({}, {}, {})", print(node.a), print(node.b), print(node.c));
-    case Op::sqrt:
-      return fmt::format("__fsqrt_rn({})", print(node.a));
-    case Op::div: {
-      const Node& by = spec_.nodes[static_cast<std::size_t>(node.b)];
-      if (by.op == Op::constant && exact_reciprocal(by.value) != 0)
-        return fmt::format("__fmul_rn({}, {})", print(node.a), literal(exact_reciprocal(by.value)));
-      const Node& of = spec_.nodes[static_cast<std::size_t>(node.a)];
-      if (of.op == Op::constant && of.value == 1) return fmt::format("__frcp_rn({})", print(node.b));
-      return fmt::format("__fdiv_rn({}, {})", print(node.a), print(node.b));
-    }
+      if (types_[at(index)] == Type::i32) return printed_integers(node);
+      return fmt::format("__f{}_rn({}, {})", node.op == Op::add ? "add" : node.op == Op::sub ? "sub" : "mul", a(), b());
+    case Op::fma: return fmt::format("__fmaf_rn({}, {}, {})", a(), b(), print(node.c));
+    case Op::div: return printed_division(node);
+    case Op::sqrt: return fmt::format("__fsqrt_rn({})", a());
+    case Op::neg: return fmt::format("-({})", a());
+    case Op::abs: return fmt::format("fabsf({})", a());
+    case Op::max: return fmt::format("{}({}, {})", helpers_.use("max_or_nan"), a(), b());
+    case Op::min: return fmt::format("{}({}, {})", helpers_.use("min_or_nan"), a(), b());
+    case Op::less: return fmt::format("({} < {})", a(), b());
+    case Op::less_equal: return fmt::format("({} <= {})", a(), b());
+    case Op::equal: return fmt::format("({} == {})", a(), b());
+    case Op::where: return fmt::format("({} ? {} : {})", a(), b(), print(node.c));
+    case Op::both:
+    case Op::either:
+      if (types_[at(index)] == Type::i32) return printed_integers(node);
+      return fmt::format("({} {} {})", a(), node.op == Op::both ? "&&" : "||", b());
+    case Op::shift_left:
+    case Op::shift_right: return printed_integers(node);
+    case Op::bits:
+      if (gives_canonical_nan(nodes_[at(node.a)].op)) return fmt::format("__float_as_int({})", a());
+      return fmt::format("{}({})", helpers_.use("bits_of"), a());
+    case Op::from_bits: return fmt::format("__int_as_float({})", a());
+    case Op::from_int: return fmt::format("__int2float_rn({})", a());
     case Op::round:
-      if (node.dtype == DType::f32) return print(node.a);
-      return fmt::format("{}({})", helpers_.round(node.dtype), print(node.a));
+      if (node.dtype == DType::f32) return a();
+      return fmt::format("{}({})", helpers_.round(node.dtype), a());
+    case Op::call: {
+      std::string arguments = a();
+      for (int operand : {node.b, node.c})
+        if (operand >= 0) arguments += ", " + print(operand);
+      return fmt::format("{}({})", helpers_.function(node.function), arguments);
+    }
     case Op::input:
+    case Op::index:
+    case Op::parameter:
     case Op::sum:
+    case Op::reduce_max:
+    case Op::reduce_min:
       break;
   }
-  throw InternalError(fmt::format("node {} of {} is used where it has no value", index, spec_.op));
+  throw InternalError(fmt::format("node {} is used where it has no value", index));
+}
+
+std::string cuda_function(const Function& function, CudaHelpers& helpers) {
+  CudaExpression expression(function.nodes, function.types, helpers);
+  std::string parameters;
+  for (const std::string& parameter : function.parameters)
+    parameters += (parameters.empty() ? "float " : ", float ") + parameter;
+  CodeWriter code;
+  code.comment(fmt::format("{}, as the sequence of exact operations that defines it.", function.name));
+  code.open("__device__ __forceinline__ float exact_{}({}) {{", function.name, parameters);
+  for (std::size_t i = 0; i < function.nodes.size(); ++i) {
+    const Node& node = function.nodes[i];
+    const int index = static_cast<int>(i);
+    if (node.name.empty() || index == function.result) continue;
+    if (node.op != Op::parameter) code.line("const {} {} = {};", expression.type(index), node.name, expression.print(index));
+    expression.bind(index, node.name);
+  }
+  code.line("return {};", expression.print(function.result));
+  code.close();
+  return code.text();
 }
 
 }  // namespace isofold

@@ -1,25 +1,27 @@
 #include "cuda_helpers.hpp"
 
+#include <isofold/codegen/functions.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-#include "template_text.hpp"
+#include "cuda_expression.hpp"
 
 namespace isofold {
 namespace {
 
-// Every helper, in the order in which generated text holds them: a helper comes after those that it calls.
-constexpr std::array<std::string_view, 25> order{
-    "wait_for_previous_kernel", "let_next_kernel_start", "load_2",  "load_4",     "load_8",    "load_16",
-    "store_2",   "store_4",   "store_8",        "store_16",       "widen_bf16",   "widen_f16", "widen_f32",
-    "pack_bf16", "pack_f16",  "pack_f32",       "round_bf16",     "round_f16",    "halve",     "halve_two",
+// Every template of a helper, in the order in which generated text holds them: a helper comes after those that it calls.
+constexpr std::array<std::string_view, 34> order{
+    "wait_for_previous_kernel", "let_next_kernel_start", "load_2", "load_4", "load_8", "load_16",
+    "store_1", "store_2", "store_4", "store_8", "store_16", "widen_bf16", "widen_f16", "widen_f32",
+    "pack_bf16", "pack_f16", "pack_f32", "pack_e4m3", "pack_e4m3_by_steps", "pack_i8", "round_bf16", "round_f16",
+    "bits_of", "max_or_nan", "min_or_nan", "warp_max", "warp_min", "halve", "halve_two",
     "adjacent_pairs", "cluster_arrive", "cluster_wait", "cluster_sync", "store_in_block"};
 
-bool has_memory_markers(std::string_view file) {
-  return file.starts_with("load_") || (file.starts_with("store_") && file != "store_in_block");
-}
+/// First architecture that converts to 8-bit floats.
+constexpr int first_arch_with_e4m3 = 89;
 
 }  // namespace
 
@@ -32,19 +34,26 @@ std::string CudaHelpers::add(Used used) {
 
 std::string CudaHelpers::load(int bytes, Memory memory) {
   const std::string file = fmt::format("load_{}", bytes);
-  if (memory == Memory::constant) return add({file + "_constant", file, "_constant", ".nc"});
-  if (memory == Memory::streaming) return add({file + "_streaming", file, "_streaming", ".L1::no_allocate"});
-  return add({file, file, "", ""});
+  const auto with = [&](const char* suffix, const char* qualifier) {
+    return add({file + suffix, file, {{"suffix", suffix}, {"qualifier", qualifier}}});
+  };
+  if (memory == Memory::constant) return with("_constant", ".nc");
+  return memory == Memory::streaming ? with("_streaming", ".L1::no_allocate") : with("", "");
 }
 
 std::string CudaHelpers::store(int bytes, Memory memory) {
   const std::string file = fmt::format("store_{}", bytes);
-  if (memory == Memory::streaming) return add({file + "_streaming", file, "_streaming", ".cs"});
-  return add({file, file, "", ""});
+  const bool streaming = memory == Memory::streaming;
+  const std::string suffix = streaming ? "_streaming" : "";
+  return add({file + suffix, file, {{"suffix", suffix}, {"qualifier", streaming ? ".cs" : ""}}});
 }
 
 std::string CudaHelpers::widen(DType dtype) { return use(fmt::format("widen_{}", name_of(dtype))); }
-std::string CudaHelpers::pack(DType dtype) { return use(fmt::format("pack_{}", name_of(dtype))); }
+
+std::string CudaHelpers::pack(DType dtype) {
+  if (dtype == DType::e4m3 && arch_ < first_arch_with_e4m3) return add({"pack_e4m3", "pack_e4m3_by_steps", {}});
+  return use(fmt::format("pack_{}", name_of(dtype)));
+}
 
 std::string CudaHelpers::round(DType dtype) {
   pack(dtype);
@@ -52,19 +61,38 @@ std::string CudaHelpers::round(DType dtype) {
   return use(fmt::format("round_{}", name_of(dtype)));
 }
 
-std::string CudaHelpers::use(std::string_view name) { return add({std::string(name), std::string(name), "", ""}); }
+std::string CudaHelpers::combine(Op reduction) {
+  if (reduction == Op::sum) return "__fadd_rn";
+  return use(reduction == Op::reduce_max ? "max_or_nan" : "min_or_nan");
+}
 
-std::vector<std::pair<std::string, std::string>> CudaHelpers::texts() const {
+std::string CudaHelpers::tree(std::string_view name, Op reduction) {
+  const std::string suffix = reduction == Op::sum ? "" : reduction == Op::reduce_max ? "_max" : "_min";
+  Used used{std::string(name) + suffix, std::string(name), {{"suffix", suffix}, {"combine", combine(reduction)}}};
+  if (name != "adjacent_pairs")
+    used.markers.emplace_back("result", reduction == Op::sum ? "sum" : reduction == Op::reduce_max ? "maximum" : "minimum");
+  return add(std::move(used));
+}
+
+std::string CudaHelpers::use(std::string_view name) { return add({std::string(name), std::string(name), {}}); }
+
+std::string CudaHelpers::function(int index) {
+  const Function& function = functions()[static_cast<std::size_t>(index)];
+  if (functions_.insert(index).second) cuda_function(function, *this);  // notes what it uses itself
+  return "exact_" + function.name;
+}
+
+std::vector<std::pair<std::string, std::string>> CudaHelpers::texts() {
   std::vector<std::pair<std::string, std::string>> out;
   for (const std::string_view file : order) {
     std::vector<Used> of_file;
     std::copy_if(used_.begin(), used_.end(), std::back_inserter(of_file), [&](const Used& u) { return u.file == file; });
     std::sort(of_file.begin(), of_file.end(), [](const Used& a, const Used& b) { return a.name < b.name; });
-    for (const Used& used : of_file) {
-      Markers markers;
-      if (has_memory_markers(file)) markers = {{"suffix", used.suffix}, {"qualifier", used.qualifier}};
-      out.emplace_back(used.name, fill_template(file, markers));
-    }
+    for (const Used& used : of_file) out.emplace_back(used.name, fill_template(file, {used.markers.begin(), used.markers.end()}));
+  }
+  for (const int index : functions_) {
+    const Function& function = functions()[static_cast<std::size_t>(index)];
+    out.emplace_back("exact_" + function.name, cuda_function(function, *this));
   }
   return out;
 }

@@ -1,17 +1,24 @@
 #pragma once
 #include <isofold/codegen/dtype.hpp>
+#include <isofold/codegen/spec.hpp>
 
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "template_text.hpp"
+
 namespace isofold {
 
-/// Collects the device helper functions that a kernel uses; each is a template of its own.
+/// Collects the device helper functions that a kernel uses; each is a template of its own, or a function's definition.
 class CudaHelpers {
  public:
+  /// For kernels of compute capability `arch` / 10.
+  explicit CudaHelpers(int arch) : arch_(arch) {}
+
   /// How an access treats the caches: default, streaming (no L1 allocation, evicted first), or read-only.
   enum class Memory { cached, streaming, constant };
 
@@ -21,24 +28,30 @@ class CudaHelpers {
   std::string widen(DType dtype);
   std::string pack(DType dtype);
   std::string round(DType dtype);
+  std::string function(int index);  // of functions()
+  /// `name` is one of the helpers that combine two partial results: halve, halve_two, adjacent_pairs.
+  std::string tree(std::string_view name, Op reduction);
+  /// The function that combines two partial results of a reduction.
+  std::string combine(Op reduction);
   std::string use(std::string_view name);
 
-  /// Of every helper that there is.
+  /// Of every template that there is.
   static std::span<const std::string_view> names();
 
   /// (name, text) of every used helper, dependencies first, in an order that never changes.
-  std::vector<std::pair<std::string, std::string>> texts() const;
+  std::vector<std::pair<std::string, std::string>> texts();
 
  private:
   struct Used {
-    std::string name;      // in the generated text
-    std::string file;      // template
-    std::string suffix;    // of the name
-    std::string qualifier;  // of the PTX instruction
+    std::string name;  // in the generated text
+    std::string file;  // template
+    std::vector<std::pair<std::string, std::string>> markers;
     bool operator==(const Used&) const = default;
   };
   std::string add(Used used);
+  int arch_;
   std::vector<Used> used_;
+  std::set<int> functions_;
 };
 
 }  // namespace isofold

@@ -9,7 +9,7 @@ namespace isofold {
 std::string CudaKernelWriter::body(KernelPart part) {
   code_ = CodeWriter();
   pass_ = 0;
-  sum_ = sums_.front();
+  part_ = part;
   declared_rows_.clear();
   loaded_columns_.clear();
   taken_.assign(carried_.size(), true);
@@ -18,48 +18,50 @@ std::string CudaKernelWriter::body(KernelPart part) {
   if (schedule_.rows_per_block > 1) row = "(long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW";
   code_.line("const long long row = {};", row);
   write_constants(part);
-  if (part != KernelPart::outputs) {
-    write_reduction_pass();
-    write_lane_tree();
-    write_block_exchange(part);
-    while (pass_ + 1 < sums_.size()) {
-      write_row_values();
-      sum_ = sums_[++pass_];
-      write_later_pass();
-      write_lane_tree();
+  write_token_inputs(part);
+  write_row_values(0);
+  if (part == KernelPart::outputs) {
+    write_workspace_sum();
+  } else {
+    for (; pass_ < by_pass_.size(); ++pass_) {
+      if (pass_ == 0) write_reduction_pass();
+      else write_later_pass();
+      write_lane_trees();
       write_block_exchange(part);
+      if (part == KernelPart::whole) write_row_values(pass_ + 1);
     }
   }
-  if (part == KernelPart::outputs) write_workspace_sum();
-  if (part != KernelPart::partial_sums) {
-    write_row_values();
-    write_output_pass();
-  }
+  if (part == KernelPart::partial_sums) return code_.text();
+  if (part == KernelPart::outputs) write_row_values(1);
+  pass_ = by_pass_.size();
+  write_output_pass();
+  write_token_outputs();
   return code_.text();
 }
 
 void CudaKernelWriter::write_position(KernelPart part) {
   const bool several_blocks = schedule_.blocks_per_row > 1;
   if (exchanged_ > 1 && part != KernelPart::outputs) {
-    for (; pass_ < sums_.size(); ++pass_)  // of their own: nobody has to wait until all have read those of the pass before
-      code_.line("__shared__ __align__(16) float {}{}[{}];", of_pass("warp_sums"),
+    for (const int reduction : reductions_)  // of their own: nobody has to wait until all have read those of the pass before
+      code_.line("__shared__ __align__(16) float {}{}[{}];", own("warp_sums", reduction),
                  schedule_.rows_per_block > 1 ? "[ROWS_PER_BLOCK]" : "",
                  schedule_.split == Split::cluster
                      ? (shape_.warps_per_row > 1 ? "BLOCKS_PER_ROW * WARPS_PER_ROW" : "BLOCKS_PER_ROW")
                      : "WARPS_PER_ROW");
-    pass_ = 0;
   }
   if (schedule_.staging == Staging::shared) {
     code_.comment("Word w of this thread's leaf i waits at staged[(i * STAGED_WORDS + w) * BLOCK_THREADS].");
     code_.line("extern __shared__ unsigned staged_rows[];");
     code_.line("unsigned* const staged = staged_rows + threadIdx.x;");
   }
-  code_.line("const int lane = threadIdx.x % THREADS_PER_SEGMENT;");
-  if (shape_.warps_per_row > 1)
+  const bool has_leaves = part != KernelPart::outputs ||
+                          std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& o) { return !is_token_output(o); });
+  if (has_leaves) code_.line("const int lane = threadIdx.x % THREADS_PER_SEGMENT;");
+  if (has_leaves && shape_.warps_per_row > 1)
     code_.line("const int warp = threadIdx.x / 32{};", schedule_.rows_per_block > 1 ? " % WARPS_PER_ROW" : "");
   if (several_blocks) {
     code_.line("const int block = blockIdx.x % BLOCKS_PER_ROW;");
-    code_.line("const int row_warp = block{};", shape_.warps_per_row > 1 ? " * WARPS_PER_ROW + warp" : "");
+    if (has_leaves) code_.line("const int row_warp = block{};", shape_.warps_per_row > 1 ? " * WARPS_PER_ROW + warp" : "");
   }
   if (schedule_.rows_per_block > 1 && exchanged_ > 1)
     code_.line("const int row_in_block = threadIdx.x / THREADS_PER_ROW;");
@@ -84,8 +86,30 @@ void CudaKernelWriter::write_constants(KernelPart part) {
     const int index = static_cast<int>(i);
     if (!wanted[i] || level_[i] != Level::constant || node.name.empty()) continue;
     expression_.unbind(index);
-    code_.line("const float {} = {};", node.name, expression_.print(index));
+    code_.line("const {} {} = {};", expression_.type(index), node.name, expression_.print(index));
     expression_.bind(index, node.name);
+  }
+}
+
+/// One number per token of the inputs that have no more.
+void CudaKernelWriter::write_token_inputs(KernelPart part) {
+  std::vector<bool> needed = needed_by_passes(0);
+  if (part != KernelPart::partial_sums)
+    for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
+      for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+  for (int tensor : inputs_of(needed, Extent::token)) {
+    const Tensor& t = spec_.inputs[static_cast<std::size_t>(tensor)];
+    const auto node = std::find_if(spec_.nodes.begin(), spec_.nodes.end(),
+                                   [&](const Node& n) { return n.op == Op::input && n.tensor == tensor; });
+    const auto index = static_cast<int>(node - spec_.nodes.begin());
+    std::string value = fmt::format("{0}[row * {0}_stride]", t.name);
+    if (token_mask_) value = fmt::format("row < tokens ? {} : 0", value);
+    if (size_of(t.dtype) == 2) {
+      code_.line("const unsigned {}_words = {};", t.name, value);
+      value = fmt::format("{}(&{}_words, 0)", helpers_.widen(t.dtype), t.name);
+    }
+    code_.line("const {} {}_value = {};", expression_.type(index), t.name, value);
+    expression_.bind(index, t.name + "_value");
   }
 }
 
@@ -101,7 +125,7 @@ void CudaKernelWriter::write_row_pointers(const std::vector<int>& tensors) {
 
 void CudaKernelWriter::write_output_pointers(bool late) {
   for (const Output& o : spec_.outputs)
-    if (before_[static_cast<std::size_t>(o.value)] != late)
+    if (!is_token_output(o) && before_[static_cast<std::size_t>(o.value)] != late)
       code_.line("{0}* const {1}_row = {1} + row * {1}_stride;", pointer_type(o.dtype), o.name);
 }
 
@@ -115,12 +139,13 @@ void CudaKernelWriter::write_early_weights() {
   loaded_columns_.insert(loaded_columns_.end(), columns.begin(), columns.end());
 }
 
-/// What the first sum, early outputs and carried values need.
+/// What the first pass, early outputs and carried values need.
 std::vector<int> CudaKernelWriter::columns_of_first_pass() const {
-  std::vector<bool> needed = needed_by(spec_, sums_.front());
+  std::vector<bool> needed(spec_.nodes.size(), false);
   const auto also = [&](const std::vector<bool>& more) {
     for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
   };
+  for (const int reduction : by_pass_.front()) also(needed_by(spec_, reduction));
   if (schedule_.staging != Staging::reread) {
     also(needed_by_outputs(false));
     for (const Carried& carried : carried_) also(needed_by(spec_, carried.node));
@@ -134,8 +159,9 @@ std::vector<bool> CudaKernelWriter::used_after_carrying(const std::vector<int>& 
   for (int root : roots) used[static_cast<std::size_t>(root)] = true;
   for (int i = static_cast<int>(spec_.nodes.size()) - 1; i >= 0; --i) {
     const Node& node = spec_.nodes[static_cast<std::size_t>(i)];
-    const bool carried = schedule_.staging != Staging::reread &&
-                         std::any_of(carried_.begin(), carried_.end(), [&](const Carried& c) { return c.node == i; });
+    const auto is_here = [&](const Carried& c) { return c.node == i && static_cast<std::size_t>(c.pass) < std::max<std::size_t>(pass_, 1); };
+    const bool carried = schedule_.staging != Staging::reread && (std::any_of(carried_.begin(), carried_.end(), is_here) ||
+                                                                  std::any_of(kept_.begin(), kept_.end(), is_here));
     const bool root = std::find(roots.begin(), roots.end(), i) != roots.end();
     const bool known = level_[static_cast<std::size_t>(i)] <= Level::row && !root;
     if (!used[static_cast<std::size_t>(i)] || carried || known) continue;
@@ -151,11 +177,22 @@ void CudaKernelWriter::take_from_shared(const std::vector<int>& roots) {
   for (std::size_t i = 0; i < carried_.size(); ++i) taken_[i] = used[static_cast<std::size_t>(carried_[i].node)];
   declare_words(carried_inputs());
   declare_carried();
+  kept_taken_.assign(kept_.size(), false);
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    kept_taken_[i] = static_cast<std::size_t>(kept_[i].pass) < pass_ && used[static_cast<std::size_t>(kept_[i].node)];
+    if (kept_taken_[i]) code_.line("float {}{}[LEAF];", name_of_node(kept_[i].node), slot_count());
+  }
 }
 
 /// What the outputs after the sums need and registers do not hold yet.
 std::vector<int> CudaKernelWriter::late_columns() const {
-  std::vector<int> columns = inputs_of(needed_by_outputs(true), Extent::column);
+  std::vector<bool> needed(spec_.nodes.size(), false);
+  for (const Output& output : spec_.outputs) {
+    if (is_token_output(output) || before_[static_cast<std::size_t>(output.value)]) continue;
+    const auto more = needed_along_row(output.value);
+    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+  }
+  std::vector<int> columns = inputs_of(needed, Extent::column);
   for (int loaded : loaded_columns_) std::erase(columns, loaded);
   return columns;
 }
@@ -163,16 +200,31 @@ std::vector<int> CudaKernelWriter::late_columns() const {
 /// Rows that do not stay in registers are loaded in batches; what a batch declares ends with it.
 void CudaKernelWriter::open_batches() {
   if (schedule_.staging == Staging::registers) return;
-  if (batch_ == shape_.leaves_per_thread) code_.open("{{");
-  else code_.unrolled("batch", "LEAVES_PER_THREAD", batch_ > 1 ? "BATCH" : "1");
+  if (shape_.looped) {
+    const bool several = shape_.segments_per_warp > 1;
+    if (several) code_.unrolled("s", "SEGMENTS_PER_WARP");
+    code_.line("#pragma unroll 1");
+    code_.open("for (int batch = {0}; batch < {1}; batch += {2}) {{", several ? "s * ROUNDS" : "0",
+               several ? "(s + 1) * ROUNDS" : "ROUNDS", batch_ > 1 ? "BATCH" : "1");
+  } else if (all_at_once()) {
+    code_.open("{{");
+  } else {
+    code_.unrolled("batch", "LEAVES_PER_THREAD", batch_ > 1 ? "BATCH" : "1");
+  }
 }
 void CudaKernelWriter::close_batches() {
-  if (schedule_.staging != Staging::registers) code_.close();
+  if (schedule_.staging == Staging::registers) return;
+  if (shape_.looped && shape_.segments_per_warp > 1) code_.close();
+  code_.close();
 }
 
 void CudaKernelWriter::write_reduction_pass() {
   const bool keep = schedule_.staging != Staging::reread;
-  std::vector<bool> needed = needed_by(spec_, sum_);
+  std::vector<bool> needed(spec_.nodes.size(), false);
+  for (const int reduction : by_pass_.front()) {
+    const auto more = needed_by(spec_, reduction);
+    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+  }
   if (keep) {
     const auto later = needed_by_passes(1);
     for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || later[i];
@@ -185,7 +237,9 @@ void CudaKernelWriter::write_reduction_pass() {
   write_row_pointers(rows);
   if (keep) write_output_pointers(false);
   code_.blank();
-  code_.comment("A skipped lane or segment is -0: adding it changes nothing, and a chain that starts from it is exact.");
+  code_.comment(reduction_op(pass_reductions().front()) == Op::sum
+                    ? "A skipped lane or segment is -0: adding it changes nothing, and a chain that starts from it is exact."
+                    : "A skipped lane or segment is an infinity that any other value replaces.");
   write_lane_sums();
   code_.blank();
   code_.comment("Load this thread's leaves.");
@@ -204,11 +258,11 @@ void CudaKernelWriter::write_reduction_pass() {
   }
   code_.comment("Leaf level: every leaf is a chain, first element first, that continues its lane's chain.");
   const bool stores = keep && std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& output) {
-                        return before_[static_cast<std::size_t>(output.value)];
+                        return !is_token_output(output) && before_[static_cast<std::size_t>(output.value)];
                       });
   open_leaves(stores);
   if (keep) write_carried();
-  write_chain();
+  write_chains();
   if (keep) write_outputs_of_leaf(false);
   if (schedule_.staging == Staging::shared) write_staged(true);
   code_.close();
@@ -226,15 +280,20 @@ void CudaKernelWriter::load_leaves(const std::vector<int>& rows, const std::vect
   code_.close();
 }
 
-/// Another sum over values that registers or shared memory hold, or that are read again.
+/// Reductions over values that registers or shared memory hold, or that are read again.
 void CudaKernelWriter::write_later_pass() {
   const bool reread = schedule_.staging == Staging::reread;
-  std::vector<int> columns = inputs_of(used_after_carrying({sum_}), Extent::column);
+  std::vector<int> columns = inputs_of(used_after_carrying(taken_by_pass()), Extent::column);
   for (int loaded : loaded_columns_) std::erase(columns, loaded);
   std::vector<int> rows;
   if (reread) {
     for (const Carried& carried : carried_) expression_.unbind(carried.node);
-    rows = inputs_of(needed_by(spec_, sum_), Extent::row);
+    std::vector<bool> needed(spec_.nodes.size(), false);
+    for (const int reduction : pass_reductions()) {
+      const auto more = needed_along_row(reduction);
+      for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+    }
+    rows = inputs_of(needed, Extent::row);
   }
   code_.blank();
   code_.comment(fmt::format("Pass {} over the row.", pass_ + 1));
@@ -243,20 +302,24 @@ void CudaKernelWriter::write_later_pass() {
   open_batches();
   load_leaves(rows, columns);
   if (schedule_.staging == Staging::registers) loaded_columns_.insert(loaded_columns_.end(), columns.begin(), columns.end());
-  if (schedule_.staging == Staging::shared) take_from_shared({sum_});
+  if (schedule_.staging == Staging::shared) take_from_shared(taken_by_pass());
+  for (const Carried& kept : kept_)
+    if (static_cast<std::size_t>(kept.pass) == pass_) code_.line("float {}{}[LEAF];", name_of_node(kept.node), slot_count());
   open_leaves(false);
   if (schedule_.staging == Staging::shared) write_staged(false);
   if (!reread) bind_carried();
-  write_chain();
+  write_kept();
+  write_chains();
   code_.close();
   close_batches();
 }
 
-/// Values of level row that are known after this pass and that later passes or outputs use.
-void CudaKernelWriter::write_row_values() {
-  const auto by_outputs = needed_by_outputs(true);
-  const auto by_passes = needed_by_passes(pass_ + 1);
-  const auto known = [&](std::size_t i) { return static_cast<std::size_t>(passes_[i]) <= pass_ + 1; };
+/// Values of level row that are known after so many passes and that later passes or outputs use.
+void CudaKernelWriter::write_row_values(std::size_t passes_done) {
+  auto by_outputs = needed_by_outputs(true);
+  if (part_ == KernelPart::partial_sums) by_outputs.assign(spec_.nodes.size(), false);
+  const auto by_passes = needed_by_passes(passes_done);
+  const auto known = [&](std::size_t i) { return static_cast<std::size_t>(passes_[i]) <= passes_done; };
   std::vector<bool> wanted(spec_.nodes.size(), false);
   for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
     const Node& node = spec_.nodes[i];
@@ -270,20 +333,52 @@ void CudaKernelWriter::write_row_values() {
   for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
     const int index = static_cast<int>(i);
     if (!wanted[i] || expression_.is_bound(index)) continue;
-    code_.line("const float {} = {};", name_of_node(index), expression_.print(index));
+    code_.line("const {} {} = {};", expression_.type(index), name_of_node(index), expression_.print(index));
     expression_.bind(index, name_of_node(index));
   }
 }
 
+/// One number per token, by the first thread of the row.
+void CudaKernelWriter::write_token_outputs() {
+  std::vector<const Output*> outputs;
+  for (const Output& output : spec_.outputs)
+    if (is_token_output(output)) outputs.push_back(&output);
+  if (outputs.empty()) return;
+  code_.blank();
+  code_.comment("One number per token.");
+  std::string first = "threadIdx.x";
+  if (schedule_.rows_per_block > 1) first += " % THREADS_PER_ROW";
+  first += " == 0";
+  if (schedule_.blocks_per_row > 1) first += " && block == 0";
+  if (token_mask_) first += " && row < tokens";
+  code_.open("if ({}) {{", first);
+  for (const Output* output : outputs) {
+    const std::string value = expression_.print(output->value);
+    const auto size = size_of(output->dtype);
+    const std::string rest = size == 4 ? "" : size == 2 ? ", 0.0f" : ", 0.0f, 0.0f, 0.0f";
+    code_.line("const unsigned {}_words[1] = {{{}({}{})}};", output->name, helpers_.pack(output->dtype), value, rest);
+    code_.line("{0}({1} + row * {1}_stride, {1}_words{2});", helpers_.store(static_cast<int>(size), CudaHelpers::Memory::cached),
+               output->name, size == 4 ? "" : ", 0");
+  }
+  code_.close();
+}
+
 void CudaKernelWriter::write_output_pass() {
+  const bool early_too = schedule_.staging == Staging::reread;
+  if (std::none_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& output) {
+        return !is_token_output(output) && (early_too || !before_[static_cast<std::size_t>(output.value)]);
+      }))
+    return;
   const bool reread = schedule_.staging == Staging::reread;
-  const auto late = needed_by_outputs(true);
-  const auto early = needed_by_outputs(false);
   std::vector<int> columns = late_columns();
   std::vector<int> rows;
   if (reread) {
-    std::vector<bool> needed = late;
-    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || early[i];
+    std::vector<bool> needed(spec_.nodes.size(), false);
+    for (const Output& output : spec_.outputs) {
+      if (is_token_output(output)) continue;
+      const auto more = needed_along_row(output.value);
+      for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+    }
     rows = inputs_of(needed, Extent::row);
     columns = inputs_of(needed, Extent::column);
   }
@@ -301,7 +396,7 @@ void CudaKernelWriter::write_output_pass() {
   if (schedule_.staging == Staging::shared) {
     std::vector<int> roots;
     for (const Output& output : spec_.outputs)
-      if (!before_[static_cast<std::size_t>(output.value)]) roots.push_back(output.value);
+      if (!is_token_output(output) && !before_[static_cast<std::size_t>(output.value)]) roots.push_back(output.value);
     take_from_shared(roots);
   }
   open_leaves();
@@ -311,6 +406,31 @@ void CudaKernelWriter::write_output_pass() {
   write_outputs_of_leaf(true);
   code_.close();
   close_batches();
+}
+
+/// Operands of the pass's reductions, or the factors of a sum of products: what is computed for every element.
+std::vector<int> CudaKernelWriter::taken_by_pass() const {
+  std::vector<int> out;
+  for (const int reduction : pass_reductions()) {
+    const Node& node = spec_.nodes[static_cast<std::size_t>(reduction)];
+    const Node& operand = spec_.nodes[static_cast<std::size_t>(node.a)];
+    if (node.op == Op::sum && operand.op == Op::mul) out.insert(out.end(), {operand.a, operand.b});
+    else out.push_back(node.a);
+  }
+  return out;
+}
+
+/// Needed for `root`, without what only values that are known for the whole row need.
+std::vector<bool> CudaKernelWriter::needed_along_row(int root) const {
+  std::vector<bool> out(spec_.nodes.size(), false);
+  out[static_cast<std::size_t>(root)] = true;
+  for (int i = root; i >= 0; --i) {
+    const Node& node = spec_.nodes[static_cast<std::size_t>(i)];
+    if (!out[static_cast<std::size_t>(i)] || (i != root && level_[static_cast<std::size_t>(i)] <= Level::row)) continue;
+    for (int operand : {node.a, node.b, node.c})
+      if (operand >= 0) out[static_cast<std::size_t>(operand)] = true;
+  }
+  return out;
 }
 
 std::vector<int> CudaKernelWriter::carried_inputs() const {

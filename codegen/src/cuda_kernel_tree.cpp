@@ -1,31 +1,76 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "cuda_kernel_writer.hpp"
 
 namespace isofold {
 
+std::string CudaKernelWriter::combined(int reduction, const std::string& a, const std::string& b) const {
+  return fmt::format("{}({}, {})", helpers_.combine(reduction_op(reduction)), a, b);
+}
+
+/// What changes nothing when it is combined with any value.
+std::string CudaKernelWriter::identity(int reduction) const {
+  if (reduction_op(reduction) == Op::sum) return "-0.0f";
+  return CudaExpression::literal(reduction_op(reduction) == Op::reduce_max ? -std::numeric_limits<float>::infinity()
+                                                                           : std::numeric_limits<float>::infinity());
+}
+
 void CudaKernelWriter::write_lane_sums() {
-  if (chains_ == 1) {
-    code_.line("float {} = -0.0f;", of_pass("lane_sum"));
-    return;
-  }
   const std::string count = shape_.lanes_per_thread == 1    ? "SEGMENTS_PER_WARP"
                             : shape_.segments_per_warp == 1 ? "LANES_PER_THREAD"
                                                             : "SEGMENTS_PER_WARP * LANES_PER_THREAD";
-  code_.line("float {}[{}];", of_pass("lane_sums"), count);
-  code_.unrolled("s", count);
-  code_.line("{}[s] = -0.0f;", of_pass("lane_sums"));
-  code_.close();
+  for (const int reduction : pass_reductions()) {
+    if (chains_ == 1 || !has_order(reduction)) {
+      code_.line("float {} = {};", own("lane_sum", reduction), identity(reduction));
+      continue;
+    }
+    code_.line("float {}[{}];", own("lane_sums", reduction), count);
+    code_.unrolled("s", count);
+    code_.line("{}[s] = {};", own("lane_sums", reduction), identity(reduction));
+    code_.close();
+  }
 }
 
-void CudaKernelWriter::write_lane_tree() {
+void CudaKernelWriter::write_lane_trees() {
+  for (const int reduction : pass_reductions())
+    if (has_order(reduction)) write_lane_tree(reduction);
+    else write_lane_extreme(reduction);
+}
+
+/// The function that gives all lanes of a warp their maximum or minimum.
+std::string CudaKernelWriter::warp_extreme(int reduction) {
+  helpers_.use("warp_max");
+  return helpers_.use(reduction_op(reduction) == Op::reduce_max ? "warp_max" : "warp_min");
+}
+
+/// A maximum is the same in any order: a lane has one of all its segments, and the warp's lanes combine at once.
+void CudaKernelWriter::write_lane_extreme(int reduction) {
+  const std::string extreme = lane_result(reduction);
+  code_.blank();
+  code_.comment("A maximum or minimum is the same in any order.");
+  if (shape_.threads_per_segment == 32) {
+    code_.line("{0} = {1}({0});", extreme, warp_extreme(reduction));
+    return;
+  }
+  for (int distance = shape_.threads_per_segment / 2; distance >= 1; distance /= 2)
+    code_.line("{0} = {1}({0}, {2});", extreme, helpers_.tree("halve", reduction_op(reduction)), distance);
+}
+
+/// The thread's variable that has the result of its warp's lane trees.
+std::string CudaKernelWriter::lane_result(int reduction) const {
+  return chains_ == 1 || !has_order(reduction) ? own("lane_sum", reduction) : own("lane_sums", reduction) + "[0]";
+}
+
+void CudaKernelWriter::write_lane_tree(int reduction) {
   const int segments = shape_.segments_per_warp;
   const int lanes = shape_.lanes_per_thread;
   const int threads = shape_.threads_per_segment;
-  const std::string sums = of_pass("lane_sums");
-  const std::string sum = chains_ == 1 ? of_pass("lane_sum") : sums + "[0]";
+  const std::string sums = own("lane_sums", reduction);
+  const std::string sum = lane_result(reduction);
+  const Op op = reduction_op(reduction);
   const auto at = [&](const std::string& index) {
     return lanes == 1 ? fmt::format("{}[{}]", sums, index) : fmt::format("{}[({}) * {}]", sums, index, lanes);
   };
@@ -37,7 +82,8 @@ void CudaKernelWriter::write_lane_tree() {
     if (segments > 1) code_.unrolled("s", "SEGMENTS_PER_WARP");
     code_.unrolled("k", "distance");
     const std::string base = segments > 1 ? "s * LANES_PER_THREAD + k" : "k";
-    code_.line("{1}[{0}] = __fadd_rn({1}[{0}], {1}[{0} + distance]);", base, sums);
+    code_.line("{}[{}] = {};", sums, base,
+               combined(reduction, fmt::format("{}[{}]", sums, base), fmt::format("{}[{} + distance]", sums, base)));
     code_.close();
     if (segments > 1) code_.close();
     code_.close();
@@ -48,7 +94,7 @@ void CudaKernelWriter::write_lane_tree() {
       code_.comment(segments > 1 ? "Lane trees of this warp's segments together: at each level a lane hands over half of them."
                                  : "Lane tree: lane i with lane i + half, then a quarter, ... 1.");
     if (held == 1) {
-      code_.line("{0} = {1}({0}, {2});", sum, helpers_.use("halve"), distance);
+      code_.line("{0} = {1}({0}, {2});", sum, helpers_.tree("halve", op), distance);
       continue;
     }
     held /= 2;
@@ -56,7 +102,7 @@ void CudaKernelWriter::write_lane_tree() {
     const std::string s = held > 1 ? "s" : "0";
     const std::string even = held > 1 ? "2 * s" : "0";
     const std::string odd = held > 1 ? "2 * s + 1" : "1";
-    code_.line("{} = {}({}, {}, lane, {});", at(s), helpers_.use("halve_two"), at(even), at(odd), distance);
+    code_.line("{} = {}({}, {}, lane, {});", at(s), helpers_.tree("halve_two", op), at(even), at(odd), distance);
     if (held > 1) code_.close();
   }
   if (segments == 1) return;
@@ -64,24 +110,25 @@ void CudaKernelWriter::write_lane_tree() {
   int joined = 1;
   for (int distance = threads / 2; distance >= 1 && joined < segments; distance /= 2, joined *= 2) {
     if (held > 1) code_.unrolled("s", fmt::format("{}", held));
-    code_.line("{0} = {1}({0}, {2});", at(held > 1 ? "s" : "0"), helpers_.use("halve"), distance);
+    code_.line("{0} = {1}({0}, {2});", at(held > 1 ? "s" : "0"), helpers_.tree("halve", op), distance);
     if (held > 1) code_.close();
   }
   if (held > 1) {
     code_.line("#pragma unroll");
     code_.open("for (int distance = 1; distance < {}; distance *= 2) {{", held);
     code_.unrolled("s", fmt::format("{}", held), "2 * distance");
-    code_.line("{0} = __fadd_rn({0}, {1});", at("s"), at("s + distance"));
+    code_.line("{} = {};", at("s"), combined(reduction, at("s"), at("s + distance")));
     code_.close();
     code_.close();
   }
 }
 
-void CudaKernelWriter::write_segment_tree(const std::string& sums, const std::string& count, int number) {
-  const std::string total = name_of_node(sum_);
+void CudaKernelWriter::write_segment_tree(int reduction, const std::string& sums, const std::string& count, int number) {
+  const Op op = reduction_op(reduction);
+  const std::string total = name_of_node(reduction);
   const int each = std::max(1, number / 32);
-  const std::string tree = helpers_.use("adjacent_pairs");
-  const std::string pairs = of_pass("pairs");
+  const std::string tree = helpers_.tree("adjacent_pairs", op);
+  const std::string pairs = own("pairs", reduction);
   code_.line("float {}[{}];", pairs, number <= 16 ? count : fmt::format("{}", each));
   code_.unrolled("s", number <= 16 ? count : fmt::format("{}", each));
   if (number <= 16) code_.line("{}[s] = {}[s];", pairs, sums);
@@ -91,49 +138,56 @@ void CudaKernelWriter::write_segment_tree(const std::string& sums, const std::st
     code_.line("const float {} = {}({});", total, tree, pairs);
   } else {
     code_.line("float {} = {}({});", total, tree, pairs);
-    for (int distance = 1; distance <= 16; distance *= 2)
-      code_.line("{0} = {1}({0}, {2});", total, helpers_.use("halve"), distance);
+    if (!has_order(reduction)) code_.line("{0} = {1}({0});", total, warp_extreme(reduction));
+    else for (int distance = 1; distance <= 16; distance *= 2)
+      code_.line("{0} = {1}({0}, {2});", total, helpers_.tree("halve", op), distance);
   }
-  expression_.bind(sum_, total);
+  expression_.bind(reduction, total);
 }
 
 void CudaKernelWriter::write_block_exchange(KernelPart part) {
-  const std::string sum = chains_ == 1 ? of_pass("lane_sum") : of_pass("lane_sums") + "[0]";
-  const std::string total = name_of_node(sum_);
   if (exchanged_ == 1) {
     if (part == KernelPart::partial_sums) {
       code_.blank();
       code_.comment("The block's part of the row goes to the workspace.");
-      code_.line("if (threadIdx.x == 0) workspace[row * BLOCKS_PER_ROW + block] = {};", sum);
-    } else {
-      code_.line("const float {} = {};", total, sum);
-      expression_.bind(sum_, total);
+      code_.line("if (threadIdx.x == 0) workspace[row * BLOCKS_PER_ROW + block] = {};", lane_result(reductions_.front()));
+      return;
+    }
+    for (const int reduction : pass_reductions()) {
+      const std::string total = name_of_node(reduction);
+      code_.line("const float {} = {};", total, lane_result(reduction));
+      expression_.bind(reduction, total);
     }
     return;
   }
   code_.blank();
-  const std::string buffer = of_pass("warp_sums") + (schedule_.rows_per_block > 1 ? "[row_in_block]" : "");
+  const auto buffer = [&](int reduction) {
+    return own("warp_sums", reduction) + (schedule_.rows_per_block > 1 ? "[row_in_block]" : "");
+  };
   if (schedule_.split == Split::cluster) {
-    code_.comment("Segment tree across the warps of the cluster: lane b of a warp gives the warp's sum to block b.");
+    code_.comment("Segment tree across the warps of the cluster: lane b of a warp gives the warp's result to block b.");
     if (pass_ == 0) code_.line("{}();", helpers_.use("cluster_wait"));
-    code_.line("if (lane < BLOCKS_PER_ROW) {}(&{}[row_warp], lane, {});", helpers_.use("store_in_block"), buffer, sum);
+    for (const int reduction : pass_reductions())
+      code_.line("if (lane < BLOCKS_PER_ROW) {}(&{}[row_warp], lane, {});", helpers_.use("store_in_block"), buffer(reduction),
+                 lane_result(reduction));
     code_.line("{}();", helpers_.use("cluster_sync"));
-    write_segment_tree(buffer, fmt::format("{}", exchanged_), exchanged_);
+    for (const int reduction : pass_reductions())
+      write_segment_tree(reduction, buffer(reduction), fmt::format("{}", exchanged_), exchanged_);
     return;
   }
   code_.comment("Segment tree across the warps of the row.");
-  code_.line("if (lane == 0) {}[warp] = {};", buffer, sum);
+  for (const int reduction : pass_reductions()) code_.line("if (lane == 0) {}[warp] = {};", buffer(reduction), lane_result(reduction));
   code_.line("__syncthreads();");
-  write_segment_tree(buffer, "WARPS_PER_ROW", exchanged_);
+  for (const int reduction : pass_reductions()) write_segment_tree(reduction, buffer(reduction), "WARPS_PER_ROW", exchanged_);
   if (part == KernelPart::partial_sums)
-    code_.line("if (threadIdx.x == 0) workspace[row * BLOCKS_PER_ROW + block] = {};", total);
+    code_.line("if (threadIdx.x == 0) workspace[row * BLOCKS_PER_ROW + block] = {};", name_of_node(reductions_.front()));
 }
 
 void CudaKernelWriter::write_workspace_sum() {
   code_.blank();
   code_.comment("Segment tree across the blocks of the row.");
   code_.line("const float* const block_sums = workspace + row * BLOCKS_PER_ROW;");
-  write_segment_tree("block_sums", "BLOCKS_PER_ROW", schedule_.blocks_per_row);
+  write_segment_tree(reductions_.front(), "block_sums", "BLOCKS_PER_ROW", schedule_.blocks_per_row);
 }
 
 }  // namespace isofold

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace isofold {
 namespace {
@@ -18,12 +19,12 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
       schedule_(plan.gpu()),
       shape_(gpu_shape(plan)),
       helpers_(helpers),
-      expression_(spec_, helpers),
+      expression_(spec_.nodes, types(spec_), helpers),
       carried_(carried_values(spec_)),
       level_(levels(spec_)),
       passes_(passes_before(spec_)),
-      sums_(sum_nodes(spec_)),
-      sum_(sums_.front()) {
+      reductions_(reductions(spec_)),
+      by_pass_(isofold::passes(spec_)) {
   for (int passes : passes_) before_.push_back(passes == 0);
   taken_.assign(carried_.size(), true);
   const std::int64_t segment_leaves = leaves_per_segment(fold_, spec_.n);
@@ -35,13 +36,20 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
   tail_mask_ = spec_.n % fold_.leaf != 0;
   token_mask_ = schedule_.rows_per_block > 1;
   exchanged_ = shape_.warps_per_row * (schedule_.split == Split::cluster ? schedule_.blocks_per_row : 1);
-  batch_ = shape_.leaves_per_thread;
+  long_row_ = segment_leaves * fold_.segments * fold_.leaf > std::numeric_limits<std::int32_t>::max();
+  batch_ = static_cast<int>(shape_.looped ? std::min(shape_.rounds, 8) : shape_.leaves_per_thread);
   if (schedule_.staging != Staging::registers) {
     int words = 0;
     for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), Extent::row))
       words += words_per_leaf(spec_.inputs[static_cast<std::size_t>(tensor)].dtype, fold_);
-    while (batch_ > 1 && (batch_ * words > batch_words(shape_.block_threads) || shape_.leaves_per_thread % batch_ != 0)) --batch_;
+    while (batch_ > 1 && (batch_ * words > batch_words(shape_.block_threads) || (!shape_.looped && shape_.leaves_per_thread % batch_ != 0))) --batch_;
   }
+  keep_values();
+}
+
+const char* CudaKernelWriter::pointer_type(DType dtype) {
+  if (dtype == DType::i32) return "int";
+  return dtype == DType::f32 ? "float" : size_of(dtype) == 2 ? "unsigned short" : "unsigned char";
 }
 
 CudaHelpers::Memory CudaKernelWriter::row_memory() const {
@@ -54,11 +62,12 @@ int CudaKernelWriter::pieces(DType dtype) const {
   return fold_.leaf * static_cast<int>(size_of(dtype)) / piece_bytes(dtype);
 }
 std::string CudaKernelWriter::slot() const {
-  return batch_ == 1 ? "" : batch_ == shape_.leaves_per_thread ? "[i]" : "[b]";
+  return batch_ == 1 ? "" : all_at_once() ? "[i]" : "[b]";
 }
 std::string CudaKernelWriter::sum_slot() const {
   const int per_segment = shape_.rounds * shape_.lanes_per_thread;
   if (chains_ == 1) return "";
+  if (shape_.looped) return "[s]";
   if (shape_.leaves_per_thread == chains_) return "[i]";
   if (shape_.lanes_per_thread == 1) return "[i / ROUNDS]";
   if (shape_.segments_per_warp == 1) return "[i % LANES_PER_THREAD]";
@@ -69,7 +78,7 @@ std::string CudaKernelWriter::name_of_node(int index) const {
   return name.empty() ? fmt::format("value_{}", index) : name;
 }
 std::string CudaKernelWriter::slot_count() const {
-  return batch_ == 1 ? "" : batch_ == shape_.leaves_per_thread ? "[LEAVES_PER_THREAD]" : "[BATCH]";
+  return batch_ == 1 ? "" : all_at_once() ? "[LEAVES_PER_THREAD]" : "[BATCH]";
 }
 void CudaKernelWriter::declare_words(const std::vector<int>& tensors) {
   for (int tensor : tensors) {
@@ -92,26 +101,28 @@ std::vector<int> CudaKernelWriter::inputs_of(const std::vector<bool>& needed, Ex
 std::vector<bool> CudaKernelWriter::needed_by_outputs(bool late) const {
   std::vector<bool> out(spec_.nodes.size(), false);
   for (const Output& output : spec_.outputs) {
-    if (before_[static_cast<std::size_t>(output.value)] == late) continue;
+    if ((!is_token_output(output) && before_[static_cast<std::size_t>(output.value)]) == late) continue;
     const auto needed = needed_by(spec_, output.value);
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = out[i] || needed[i];
   }
   return out;
 }
 
-/// What the sums of pass `first` and later ones need.
+/// What the reductions of pass `first` and later ones need.
 std::vector<bool> CudaKernelWriter::needed_by_passes(std::size_t first) const {
   std::vector<bool> out(spec_.nodes.size(), false);
-  for (std::size_t pass = first; pass < sums_.size(); ++pass) {
-    const auto needed = needed_by(spec_, sums_[pass]);
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = out[i] || needed[i];
-  }
+  for (std::size_t pass = first; pass < by_pass_.size(); ++pass)
+    for (const int reduction : by_pass_[pass]) {
+      const auto needed = needed_by(spec_, reduction);
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] = out[i] || needed[i];
+    }
   return out;
 }
 
-/// The pass's own variable of that name.
-std::string CudaKernelWriter::of_pass(const std::string& name) const {
-  return pass_ == 0 ? name : fmt::format("{}_{}", name, pass_ + 1);
+/// The reduction's own variable of that name.
+std::string CudaKernelWriter::own(const std::string& name, int reduction) const {
+  const auto place = std::find(reductions_.begin(), reductions_.end(), reduction) - reductions_.begin();
+  return place == 0 ? name : fmt::format("{}_{}", name, place + 1);
 }
 
 std::string CudaKernelWriter::leaf_position() const {
@@ -136,10 +147,11 @@ std::string CudaKernelWriter::leaf_position() const {
   if (shared_row)
     segment = shape_.segments_per_warp > 1 ? row_warp_ + " * SEGMENTS_PER_WARP + " + segment : row_warp_;
   code.comment("The row's element at which that leaf begins.");
-  code.open("__device__ __forceinline__ int first_element({}int lane, int i) {{", shared_row ? "int " + row_warp_ + ", " : "");
+  const char* const type = long_row_ ? "long long" : "int";
+  code.open("__device__ __forceinline__ {} first_element({}int lane, int i) {{", type, shared_row ? "int " + row_warp_ + ", " : "");
   if (segment.empty()) code.line("return leaf_in_segment(lane, i) * LEAF;");
   else {
-    code.line("const int segment = {};", segment);
+    code.line("const {} segment = {};", type, segment);
     code.line("return (segment * SEGMENT_LEAVES + leaf_in_segment(lane, i)) * LEAF;");
   }
   code.close();
@@ -148,21 +160,24 @@ std::string CudaKernelWriter::leaf_position() const {
 
 std::string CudaKernelWriter::parameters() const {
   CodeWriter code;
+  const auto shape = [&](Extent extent, DType dtype) {
+    if (extent == Extent::token) return fmt::format("[tokens] {}", name_of(dtype));
+    return fmt::format("{}{}] {}", extent == Extent::row ? "[tokens, " : "[", spec_.n, name_of(dtype));
+  };
   for (const Tensor& tensor : spec_.inputs)
     code.line("const {}* {},  // {}", pointer_type(tensor.dtype), tensor.name,
-              tensor.extent == Extent::row ? fmt::format("[tokens, {}] {}", spec_.n, name_of(tensor.dtype))
-                                           : fmt::format("[{}] {}", spec_.n, name_of(tensor.dtype)));
+              shape(tensor.extent, tensor.dtype));
   for (const Output& output : spec_.outputs)
-    code.line("{}* {},  // [tokens, {}] {}", pointer_type(output.dtype), output.name, spec_.n, name_of(output.dtype));
+    code.line("{}* {},  // {}", pointer_type(output.dtype), output.name, shape(output.extent, output.dtype));
   for (const Tensor& tensor : spec_.inputs)
-    if (tensor.extent == Extent::row) code.line("long long {}_stride,  // elements from row to row", tensor.name);
+    if (tensor.extent != Extent::column) code.line("long long {}_stride,  // elements from row to row", tensor.name);
   for (const Output& output : spec_.outputs) code.line("long long {}_stride,", output.name);
   code.line("long long tokens{}", schedule_.split == Split::workspace ? ", float* workspace" : "");
   return code.text();
 }
 
 void CudaKernelWriter::open_leaves(bool uses_element) {
-  if (batch_ == shape_.leaves_per_thread) {
+  if (all_at_once()) {
     if (batch_ > 1) code_.unrolled("i", "LEAVES_PER_THREAD");
     else code_.open("{{");
   } else {
@@ -176,16 +191,23 @@ void CudaKernelWriter::open_leaves(bool uses_element) {
 const char* CudaKernelWriter::leaf_index() const { return shape_.leaves_per_thread == 1 ? "0" : "i"; }
 
 void CudaKernelWriter::begin_leaf(bool uses_element) {
-  const bool batches = batch_ != shape_.leaves_per_thread;
   const bool uses_index = uses_element || masked() || chains_ > 1 || schedule_.staging == Staging::shared;
-  if (batches && uses_index) code_.line("const int i = batch{};", batch_ > 1 ? " + b" : "");
+  if (!all_at_once() && uses_index) code_.line("const int i = batch{};", batch_ > 1 ? " + b" : "");
   const char* index = leaf_index();
-  if (uses_element || row_mask_ || tail_mask_)
-    code_.line("const int element = first_element({}lane, {});", row_warp_.empty() ? "" : row_warp_ + ", ", index);
+  const bool has_element = uses_element || row_mask_ || tail_mask_;
+  const std::string leaf = all_at_once() || uses_index ? index : batch_ > 1 ? "batch + b" : "batch";
+  const std::string first = has_element ? "element" : fmt::format("first_element({}lane, {})", row_warp_.empty() ? "" : row_warp_ + ", ", leaf);
+  for (std::size_t i = 0; i < spec_.nodes.size(); ++i)
+    if (spec_.nodes[i].op == Op::index)
+      expression_.bind(static_cast<int>(i), fmt::format("{}({} + e)", long_row_ ? "(int)" : "", first));
+  if (has_element)
+    code_.line("const {} element = first_element({}lane, {});", long_row_ ? "long long" : "int", row_warp_.empty() ? "" : row_warp_ + ", ", index);
   if (!masked() && !(token_mask_ && uses_element)) return;
   std::string live;
   const auto also = [&](const std::string& condition) { live += (live.empty() ? "" : " && ") + condition; };
   if (token_mask_) also("row < tokens");
+  if (shape_.looped && shape_.rounds % batch_ != 0)
+    also(shape_.segments_per_warp > 1 ? "i < (s + 1) * ROUNDS" : "i < ROUNDS");  // a later segment's otherwise
   if (segment_mask_) also(fmt::format("leaf_in_segment(lane, {}) < SEGMENT_LEAVES", index));
   if (row_mask_ || tail_mask_) also("element < ROW_LENGTH");
   code_.line("const bool live = {};", live);
@@ -227,15 +249,17 @@ void CudaKernelWriter::bind_input(int tensor) {
       expression_.bind(static_cast<int>(i), fmt::format("{}({}_words{}, e)", helpers_.widen(t.dtype), t.name, slot()));
 }
 
-/// Named values of the element loop: what `root` needs that varies along the row and has no place yet.
+/// Named values of the element loop: what `roots` need that varies along the row and has no place yet; a single root
+/// itself is not named.
 /// Returns what it named: the caller unbinds that where the loop ends.
-std::vector<int> CudaKernelWriter::write_inner_values(int root) {
+std::vector<int> CudaKernelWriter::write_inner_values(const std::vector<int>& roots) {
   // What a bound value was made from is not needed again.
+  const auto is_root = [&](int i) { return std::find(roots.begin(), roots.end(), i) != roots.end(); };
   std::vector<bool> needed(spec_.nodes.size(), false);
-  needed[static_cast<std::size_t>(root)] = true;
-  for (int i = root; i >= 0; --i) {
+  for (int root : roots) needed[static_cast<std::size_t>(root)] = true;
+  for (int i = static_cast<int>(spec_.nodes.size()) - 1; i >= 0; --i) {
     const Node& node = spec_.nodes[static_cast<std::size_t>(i)];
-    if (!needed[static_cast<std::size_t>(i)] || (i != root && expression_.is_bound(i))) continue;
+    if (!needed[static_cast<std::size_t>(i)] || expression_.is_bound(i)) continue;
     for (int operand : {node.a, node.b, node.c})
       if (operand >= 0) needed[static_cast<std::size_t>(operand)] = true;
   }
@@ -243,9 +267,9 @@ std::vector<int> CudaKernelWriter::write_inner_values(int root) {
   for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
     const Node& node = spec_.nodes[i];
     const int index = static_cast<int>(i);
-    if (index == root || !needed[i] || node.name.empty() || node.op == Op::input || level_[i] < Level::column) continue;
-    if (expression_.is_bound(index)) continue;
-    code_.line("const float {} = {};", node.name, expression_.print(index));
+    if ((is_root(index) && roots.size() == 1) || !needed[i] || node.name.empty() || node.op == Op::input) continue;
+    if (level_[i] < Level::column || expression_.is_bound(index)) continue;
+    code_.line("const {} {} = {};", expression_.type(index), node.name, expression_.print(index));
     expression_.bind(index, node.name);
     named.push_back(index);
   }
@@ -255,7 +279,7 @@ std::vector<int> CudaKernelWriter::write_inner_values(int root) {
 /// values[e] = node `root` for every element of the leaf.
 void CudaKernelWriter::write_values(const std::string& values, int root) {
   code_.unrolled("e", "LEAF");
-  const std::vector<int> named = write_inner_values(root);
+  const std::vector<int> named = write_inner_values({root});
   code_.line("{}[e] = {};", values, expression_.print(root));
   code_.close();
   for (int index : named) expression_.unbind(index);
@@ -267,6 +291,11 @@ void CudaKernelWriter::write_pack(const std::string& words, DType dtype, const s
     code_.unrolled("e", "LEAF");
     code_.line("{}[e] = {}({}[e]);", words, pack, values);
     code_.close();
+  } else if (size_of(dtype) == 1) {
+    code_.unrolled("e", "LEAF", "4");
+    const auto value = [&](int e) { return e < fold_.leaf ? fmt::format("{}[e + {}]", values, e) : std::string("0.0f"); };
+    code_.line("{}[e / 4] = {}({}[e], {}, {}, {});", words, pack, values, value(1), value(2), value(3));
+    code_.close();
   } else if (fold_.leaf == 1) {
     code_.line("{}[0] = {}({}[0], 0.0f);", words, pack, values);
   } else {
@@ -277,6 +306,9 @@ void CudaKernelWriter::write_pack(const std::string& words, DType dtype, const s
 }
 
 void CudaKernelWriter::write_staged(bool to_shared) {
+  if (!to_shared)
+    for (std::size_t i = 0; i < kept_.size(); ++i)
+      if (kept_taken_[i]) write_kept_staged(i, false);
   int first = 0;
   for (std::size_t i = 0; i < carried_.size(); ++i) {
     const Carried& carried = carried_[i];
@@ -311,12 +343,65 @@ void CudaKernelWriter::declare_carried() {
   }
 }
 
+void CudaKernelWriter::bind_to_leaf(const Carried& carried) {
+  const std::string name = name_of_node(carried.node);
+  if (is_exact(carried)) expression_.bind(carried.node, fmt::format("{}{}[e]", name, slot()));
+  else expression_.bind(carried.node, fmt::format("{}({}_words{}, e)", helpers_.widen(carried.dtype), name, slot()));
+}
+
+/// What earlier passes have left for this one.
 void CudaKernelWriter::bind_carried() {
-  for (const Carried& carried : carried_) {
-    const std::string name = name_of_node(carried.node);
-    if (is_exact(carried)) expression_.bind(carried.node, fmt::format("{}{}[e]", name, slot()));
-    else expression_.bind(carried.node, fmt::format("{}({}_words{}, e)", helpers_.widen(carried.dtype), name, slot()));
+  for (const Carried& carried : carried_) bind_to_leaf(carried);
+  for (const Carried& kept : kept_)
+    if (static_cast<std::size_t>(kept.pass) < pass_) bind_to_leaf(kept);
+}
+
+/// Chooses what later passes keep. In shared memory it takes the place of what is not needed after it.
+void CudaKernelWriter::keep_values() {
+  const std::vector<Carried> all = kept_calls(spec_);
+  if (schedule_.staging == Staging::registers) kept_ = all;
+  if (schedule_.staging != Staging::shared) return;
+  for (const Carried& kept : all) {
+    kept_.push_back(kept);
+    pass_ = static_cast<std::size_t>(kept.pass) + 1;  // as the passes after it see it
+    std::vector<int> roots;
+    for (const Output& output : spec_.outputs)
+      if (!is_token_output(output) && !before_[static_cast<std::size_t>(output.value)]) roots.push_back(output.value);
+    for (std::size_t pass = pass_; pass < by_pass_.size(); ++pass)
+      for (const int reduction : by_pass_[pass]) roots.push_back(spec_.nodes[static_cast<std::size_t>(reduction)].a);
+    const auto used = used_after_carrying(roots);
+    int place = 0, found = -1;
+    for (const Carried& carried : carried_) {
+      const int words = words_per_leaf(carried.dtype, fold_);
+      const bool is_free = !used[static_cast<std::size_t>(carried.node)] && words == words_per_leaf(kept.dtype, fold_) &&
+                           std::find(kept_place_.begin(), kept_place_.end(), place) == kept_place_.end();
+      if (is_free && found < 0) found = place;
+      place += words;
+    }
+    if (found < 0) kept_.pop_back();
+    else kept_place_.push_back(found);
   }
+  pass_ = 0;
+}
+
+/// Values of this pass that stay for later ones.
+void CudaKernelWriter::write_kept() {
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    if (static_cast<std::size_t>(kept_[i].pass) != pass_) continue;
+    write_values(name_of_node(kept_[i].node) + slot(), kept_[i].node);
+    bind_to_leaf(kept_[i]);
+    if (schedule_.staging == Staging::shared) write_kept_staged(i, true);
+  }
+}
+
+void CudaKernelWriter::write_kept_staged(std::size_t kept, bool to_shared) {
+  const std::string name = name_of_node(kept_[kept].node) + slot();
+  const int first = kept_place_[kept];
+  const std::string at = fmt::format("staged[({} * STAGED_WORDS + {}w) * BLOCK_THREADS]", leaf_index(), first ? fmt::format("{} + ", first) : "");
+  code_.unrolled("w", "LEAF");
+  if (to_shared) code_.line("{} = __float_as_uint({}[w]);", at, name);
+  else code_.line("{}[w] = __uint_as_float({});", name, at);
+  code_.close();
 }
 
 /// From loaded words to carried values.
@@ -337,31 +422,42 @@ void CudaKernelWriter::write_carried() {
   bind_carried();
 }
 
-/// The leaf's chain: each element joins its lane's sum, first element first.
-void CudaKernelWriter::write_chain() {
-  const Node& sum = spec_.nodes[static_cast<std::size_t>(sum_)];
-  const Node& summand = spec_.nodes[static_cast<std::size_t>(sum.a)];
-  const std::string chain = chains_ == 1 ? of_pass("lane_sum") : of_pass("lane_sums") + sum_slot();
+/// Every element of the leaf joins the chains of the pass's reductions, first element first.
+void CudaKernelWriter::write_chains() {
   if (masked()) code_.open("if (live) {{");
   code_.unrolled("e", "LEAF");
   if (tail_mask_) code_.line("if (element + e >= ROW_LENGTH) continue;");
-  const std::vector<int> named = write_inner_values(sum.a);
-  if (summand.op == Op::mul) {
-    std::string factor = expression_.print(summand.a);
-    if (summand.a == summand.b && factor.find('(') != std::string::npos) {
-      const Node& node = spec_.nodes[static_cast<std::size_t>(summand.a)];
-      const std::string name = node.op == Op::input ? node.name + "_value" : node.name.empty() ? "factor" : node.name;
-      code_.line("const float {} = {};", name, factor);
-      factor = name;
-    }
-    code_.line("{0} = __fmaf_rn({1}, {2}, {0});", chain, factor,
-               summand.a == summand.b ? factor : expression_.print(summand.b));
-  } else {
-    code_.line("{0} = __fadd_rn({0}, {1});", chain, expression_.print(sum.a));
-  }
+  const std::vector<int> named = write_inner_values(taken_by_pass());
+  std::vector<std::pair<int, std::string>> rebound;
+  for (const int reduction : pass_reductions()) write_chain(reduction, rebound);
+  for (auto& [index, expression] : rebound) expression_.bind(index, std::move(expression));
   code_.close();
   for (int index : named) expression_.unbind(index);
   if (masked()) code_.close();
+}
+
+/// `rebound`: values that get a name here, with what they were bound to.
+void CudaKernelWriter::write_chain(int reduction, std::vector<std::pair<int, std::string>>& rebound) {
+  const Node& node = spec_.nodes[static_cast<std::size_t>(reduction)];
+  const Node& operand = spec_.nodes[static_cast<std::size_t>(node.a)];
+  const std::string chain = chains_ == 1 || !has_order(reduction) ? own("lane_sum", reduction) : own("lane_sums", reduction) + sum_slot();
+  if (node.op != Op::sum || operand.op != Op::mul) {
+    code_.line("{} = {};", chain, combined(reduction, chain, expression_.print(node.a)));
+    return;
+  }
+  std::string factor = expression_.print(operand.a);
+  if (operand.a == operand.b && factor.find('(') != std::string::npos) {
+    const Node& value = spec_.nodes[static_cast<std::size_t>(operand.a)];
+    const std::string name = value.op == Op::input ? value.name + "_value" : value.name.empty() ? own("factor", reduction) : value.name;
+    code_.line("const float {} = {};", name, factor);
+    if (expression_.is_bound(operand.a)) {
+      rebound.emplace_back(operand.a, factor);
+      expression_.bind(operand.a, name);
+    }
+    factor = name;
+  }
+  code_.line("{0} = __fmaf_rn({1}, {2}, {0});", chain, factor,
+             operand.a == operand.b ? factor : expression_.print(operand.b));
 }
 
 void CudaKernelWriter::write_store(const Output& output, const std::string& words) {
@@ -372,11 +468,11 @@ void CudaKernelWriter::write_store(const Output& output, const std::string& word
   const std::string live = guard ? "if (live) " : "";
   const int elements = bytes / static_cast<int>(size_of(output.dtype));
   if (count == 1) {
-    code_.line("{}{}({}_row + element, {}{});", live, function, output.name, words, bytes == 2 ? ", 0" : "");
+    code_.line("{}{}({}_row + element, {}{});", live, function, output.name, words, bytes <= 2 ? ", 0" : "");
     return;
   }
   code_.unrolled("p", fmt::format("{}", count));
-  const std::string from = bytes == 2 ? words + ", p" : bytes == 4 ? words + " + p" : fmt::format("{} + {} * p", words, bytes / 4);
+  const std::string from = bytes <= 2 ? words + ", p" : bytes == 4 ? words + " + p" : fmt::format("{} + {} * p", words, bytes / 4);
   const std::string offset = elements == 1 ? "p" : fmt::format("{} * p", elements);
   const std::string inside = tail_mask_ ? fmt::format("if (live && element + {} < ROW_LENGTH) ", offset) : live;
   code_.line("{}{}({}_row + element + {}, {});", inside, function, output.name, offset, from);
@@ -385,7 +481,7 @@ void CudaKernelWriter::write_store(const Output& output, const std::string& word
 
 void CudaKernelWriter::write_outputs_of_leaf(bool late) {
   for (const Output& output : spec_.outputs) {
-    if (before_[static_cast<std::size_t>(output.value)] == late) continue;
+    if (is_token_output(output) || before_[static_cast<std::size_t>(output.value)] == late) continue;
     const auto same = std::find_if(carried_.begin(), carried_.end(), [&](const Carried& c) {
       return c.node == output.value && c.dtype == output.dtype && c.dtype != DType::f32 &&
              spec_.nodes[static_cast<std::size_t>(c.node)].op == Op::round && expression_.is_bound(c.node);

@@ -2,6 +2,7 @@
 #include <isofold/codegen/plan.hpp>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "carry.hpp"
@@ -35,13 +36,16 @@ class CudaKernelWriter {
   void write_early_weights();
   void write_reduction_pass();
   void write_later_pass();
+  void write_token_inputs(KernelPart part);
   void write_lane_sums();
-  void write_lane_tree();
+  void write_lane_trees();
+  void write_lane_tree(int reduction);
   void write_block_exchange(KernelPart part);
-  void write_segment_tree(const std::string& sums, const std::string& count, int number);
+  void write_segment_tree(int reduction, const std::string& sums, const std::string& count, int number);
   void write_workspace_sum();
-  void write_row_values();
+  void write_row_values(std::size_t passes_done);
   void write_output_pass();
+  void write_token_outputs();
 
   // One leaf.
   void open_batches();
@@ -51,17 +55,22 @@ class CudaKernelWriter {
   void write_load(const std::vector<int>& tensors);
   void load_leaves(const std::vector<int>& rows, const std::vector<int>& columns);
   void write_carried();
-  void write_chain();
+  void keep_values();
+  void write_kept();
+  void write_kept_staged(std::size_t kept, bool to_shared);
+  void write_chains();
+  void write_chain(int reduction, std::vector<std::pair<int, std::string>>& rebound);
   void write_staged(bool to_shared);
   void write_outputs_of_leaf(bool late);
   void write_values(const std::string& values, int root);
   void write_pack(const std::string& words, DType dtype, const std::string& values);
   void write_store(const Output& output, const std::string& words);
-  std::vector<int> write_inner_values(int root);
+  std::vector<int> write_inner_values(const std::vector<int>& roots);
   void declare_words(const std::vector<int>& tensors);
   void declare_carried();
   void bind_input(int tensor);
   void bind_carried();
+  void bind_to_leaf(const Carried& carried);
 
   std::vector<int> inputs_of(const std::vector<bool>& needed, Extent extent) const;
   std::vector<int> carried_inputs() const;
@@ -71,18 +80,32 @@ class CudaKernelWriter {
   std::vector<int> late_columns() const;
   std::vector<bool> needed_by_outputs(bool late) const;
   std::vector<bool> needed_by_passes(std::size_t first) const;
-  std::string of_pass(const std::string& name) const;
+  const std::vector<int>& pass_reductions() const { return by_pass_[pass_]; }
+  std::vector<int> taken_by_pass() const;
+  std::vector<bool> needed_along_row(int root) const;
+  Op reduction_op(int reduction) const { return spec_.nodes[static_cast<std::size_t>(reduction)].op; }
+  std::string combined(int reduction, const std::string& a, const std::string& b) const;
+  std::string identity(int reduction) const;
+  std::string own(const std::string& name, int reduction) const;
+  std::string lane_result(int reduction) const;
+  bool has_order(int reduction) const { return reduction_op(reduction) == Op::sum; }
+  std::string warp_extreme(int reduction);
+  void write_lane_extreme(int reduction);
+  bool is_token_output(const Output& output) const { return output.extent == Extent::token; }
   bool is_exact(const Carried& carried) const;  // kept as binary32 values, not as packed words
   std::string name_of_node(int index) const;
   const char* leaf_index() const;
+  bool all_at_once() const { return batch_ == shape_.leaves_per_thread; }
   std::string slot() const;        // index of the leaf in arrays of words: "[i]", "[b]" or ""
   std::string slot_count() const;  // the extent of that index
   std::string sum_slot() const;    // index of the leaf's chain
   int pieces(DType dtype) const;   // accesses per leaf
   int piece_bytes(DType dtype) const;
-  bool masked() const { return segment_mask_ || row_mask_ || tail_mask_; }
+  bool masked() const {
+    return segment_mask_ || row_mask_ || tail_mask_ || (shape_.looped && shape_.rounds % batch_ != 0);
+  }
   CudaHelpers::Memory row_memory() const;
-  static std::string pointer_type(DType dtype) { return dtype == DType::f32 ? "float" : "unsigned short"; }
+  static const char* pointer_type(DType dtype);
 
   const Spec& spec_;
   const Fold& fold_;
@@ -92,18 +115,23 @@ class CudaKernelWriter {
   CudaExpression expression_;
   CodeWriter code_;
   std::vector<Carried> carried_;
+  std::vector<Carried> kept_;    // values of later passes that stay where the row does
+  std::vector<int> kept_place_;  // staging=shared: their first word, that of a carried value which is not needed any more
+  std::vector<bool> kept_taken_;  // what the pass that is being written takes of them from shared memory
   std::vector<bool> taken_;    // of carried_: what the pass that is being written takes from shared memory
   std::vector<Level> level_;
   std::vector<int> passes_;    // before each value is known
   std::vector<bool> before_;   // every pass: known from the tensors alone
-  std::vector<int> sums_;
+  std::vector<int> reductions_;
+  std::vector<std::vector<int>> by_pass_;
   std::size_t pass_ = 0;       // the one that is being written
-  int sum_ = -1;               // its node
+  KernelPart part_ = KernelPart::whole;
   std::vector<int> declared_rows_;   // tensors that have a row pointer
   std::vector<int> loaded_columns_;  // tensors whose words stay in registers
   std::string row_warp_;       // variable that numbers the warps of a row; empty when one warp has all of it
   int chains_ = 1;             // lane sums of a thread
   int batch_ = 1;              // leaves loaded together
+  bool long_row_ = false;      // its padded elements do not fit 32 bits
   int exchanged_ = 1;          // warp sums that meet in shared memory
   bool segment_mask_ = false;  // some lanes of a segment's last round have no leaf
   bool row_mask_ = false;      // some leaves begin after the row's end

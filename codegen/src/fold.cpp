@@ -17,6 +17,11 @@ constexpr std::int64_t default_segment_limit = 64;
 /// Rows that would have this many segments are faster with half of them, one for each warp of 512 threads (measured, same
 /// place).
 constexpr std::int64_t segments_to_halve = 32;
+/// From here on a row has many leaves for every lane, and what counts is how many warps share it. Measured on softmax: same
+/// place.
+constexpr std::int64_t long_row = 16384;
+constexpr std::int64_t longest_of_32_segments = 40960;
+constexpr std::int64_t longest_of_64_segments = 65536;
 /// 128 bytes.
 constexpr std::int64_t leaves_per_cache_line = 8;
 
@@ -69,6 +74,13 @@ Fold default_fold(const Spec& spec) {
     return busy_percent(segments) >= 70 && each(segments) % leaves_per_cache_line == 0;
   };
   std::int64_t most = std::min(power_of_two_at_least((count + 31) / 32), default_segment_limit);
+  if (spec.n > long_row) {
+    most = spec.n <= longest_of_32_segments ? 32 : spec.n <= longest_of_64_segments || fold.leaf < 8 ? 64 : 128;
+    while (most > 16 && busy_percent(most) < 85) most /= 2;
+    fold.segments = static_cast<int>(most);
+    fold.lanes = 32;
+    return fold;
+  }
   if (most == segments_to_halve) most /= 2;
   std::int64_t best = most;
   for (std::int64_t segments = most; segments >= 8 && !suits(best); segments /= 2)

@@ -14,7 +14,7 @@ namespace {
 
 /// Elements of a row that one thread may hold: more would spill, or unroll into an unreadable kernel.
 constexpr int max_elements_in_registers = 64;
-constexpr int max_elements_per_thread = 512;
+constexpr int max_elements_unrolled = 512;
 
 bool power_of_two(int value, int most) {
   return value >= 1 && value <= most && std::has_single_bit(static_cast<unsigned>(value));
@@ -27,14 +27,16 @@ GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
   shape.segments_per_warp = fold.segments / (shape.warps_per_row * s.blocks_per_row);
   shape.lanes_per_thread = fold.lanes / shape.threads_per_segment;
   shape.rounds = static_cast<int>((leaves_per_segment(fold, spec.n) + fold.lanes - 1) / fold.lanes);
-  shape.leaves_per_thread = shape.segments_per_warp * shape.rounds * shape.lanes_per_thread;
+  shape.leaves_per_thread = std::int64_t{shape.segments_per_warp} * shape.rounds * shape.lanes_per_thread;
+  shape.looped = s.staging == Staging::reread && shape.leaves_per_thread * fold.leaf > max_elements_unrolled;
   shape.block_threads = s.threads_per_row * s.rows_per_block;
   if (s.staging == Staging::shared)
     for (const Carried& carried : carried_values(spec))
-      shape.staging_bytes += shape.block_threads * shape.leaves_per_thread * words_per_leaf(carried.dtype, fold) * 4;
+      shape.staging_bytes += static_cast<int>(std::min<std::int64_t>(
+          1 << 24, shape.block_threads * shape.leaves_per_thread * words_per_leaf(carried.dtype, fold) * 4));
   const int sums_per_row = shape.warps_per_row * (s.split == Split::cluster ? s.blocks_per_row : 1);
   const bool exchange = shape.warps_per_row > 1 || s.split == Split::cluster;
-  shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * 4 * static_cast<int>(sum_nodes(spec).size()) : 0);
+  shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * 4 * static_cast<int>(reductions(spec).size()) : 0);
   if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row;
   return shape;
 }
@@ -73,16 +75,19 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
   if (!power_of_two(s.vector, fold.leaf))
     return fmt::format("vector={} must be a power of two from 1 to the leaf, {}", s.vector, fold.leaf);
   if (spec.n % s.vector != 0) return fmt::format("vector={} must divide the row length {}", s.vector, spec.n);
-  if (s.split == Split::workspace && sum_nodes(spec).size() > 1)
-    return "split=workspace has a launch for one sum, the spec has several";
+  if (s.split == Split::workspace && reductions(spec).size() > 1)
+    return "split=workspace has a launch for one reduction, the spec has several";
   if (s.split == Split::workspace && s.staging != Staging::reread)
     return "split=workspace reads the row again in its second launch: staging=reread";
   const GpuShape shape = shape_of(spec, fold, s);
-  const int elements = shape.leaves_per_thread * fold.leaf;
+  const std::int64_t elements = shape.leaves_per_thread * fold.leaf;
   if (s.staging == Staging::registers && elements > max_elements_in_registers)
     return fmt::format("staging=registers: {} elements per thread, at most {} fit", elements, max_elements_in_registers);
-  if (elements > max_elements_per_thread)
-    return fmt::format("{} elements per thread, at most {} are unrolled", elements, max_elements_per_thread);
+  if (elements > max_elements_unrolled && !shape.looped)
+    return fmt::format("{} elements per thread, at most {} are unrolled: staging=reread has a loop", elements, max_elements_unrolled);
+  if (shape.looped && shape.lanes_per_thread > 1)
+    return fmt::format("{} elements per thread: a loop over them takes one lane per thread, not {}", elements, shape.lanes_per_thread);
+  if (shape.looped && s.split == Split::workspace) return "split=workspace unrolls all elements of a thread";
   if (s.staging == Staging::shared && carried_values(spec).empty())
     return "staging=shared: no value of the row is needed again after the sum";
   if (s.early_weights && s.staging != Staging::registers) return "weights=early needs staging=registers";

@@ -12,8 +12,12 @@ int estimated_registers(const Plan& plan) {
   const Fold& fold = plan.fold();
   int carried = 0, columns = 0, widest_column = 0, rows = 0;
   for (const Carried& value : carried_values(plan.spec())) carried += words_per_leaf(value.dtype, plan.fold());
+  int kept = 0;
+  for (const Carried& value : kept_calls(plan.spec())) kept += words_per_leaf(value.dtype, plan.fold());
+  carried = std::max(carried, kept);
   for (const Tensor& tensor : plan.spec().inputs)
-    if (const int words = words_per_leaf(tensor.dtype, plan.fold()); tensor.extent == Extent::column) {
+    if (tensor.extent == Extent::token) continue;
+    else if (const int words = words_per_leaf(tensor.dtype, plan.fold()); tensor.extent == Extent::column) {
       columns += words;
       widest_column = std::max(widest_column, words);
     } else {
@@ -22,15 +26,17 @@ int estimated_registers(const Plan& plan) {
   // Fused add of 8192 bf16 on sm_90 without a bound, 8 to 64 elements per thread: 26, 40, 64 and 94 registers with late
   // weights, 30, 56, 68 and 126 with early ones.
   // Packed values count as the binary32 values that they widen to: the compiler keeps those.
-  const int held = s.staging == Staging::registers ? std::max({rows, carried, fold.leaf}) * shape.leaves_per_thread : 112;
-  const auto before = needed_by(plan.spec(), sum_nodes(plan.spec()).front());
+  // Rows that stay in registers have few leaves.
+  const auto leaves = static_cast<int>(std::min<std::int64_t>(shape.leaves_per_thread, 1024));
+  const int held = s.staging == Staging::registers ? std::max({rows, carried, fold.leaf}) * leaves : 112;
+  const auto before = needed_by(plan.spec(), reductions(plan.spec()).front());
   bool column_before_sum = false;
   for (std::size_t i = 0; i < before.size(); ++i)
     if (const Node& node = plan.spec().nodes[i]; before[i] && node.op == Op::input)
       column_before_sum |= plan.spec().inputs[static_cast<std::size_t>(node.tensor)].extent == Extent::column;
   // Columns that wait for the outputs are loaded for all leaves at once: one finds room in what the sum has left free.
   const int loaded = s.early_weights || column_before_sum ? columns : columns - widest_column;
-  const int early = s.staging == Staging::registers ? loaded * shape.leaves_per_thread : 0;
+  const int early = s.staging == Staging::registers ? loaded * leaves : 0;
   const std::int64_t slots = leaves_per_segment(fold, plan.spec().n) * fold.segments * fold.leaf;
   const bool masked = slots != plan.spec().n || leaves_per_segment(fold, plan.spec().n) % fold.lanes != 0;
   const int masks = masked || s.vector < fold.leaf || s.rows_per_block > 1 ? 16 : 0;

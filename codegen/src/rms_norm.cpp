@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "norm_head.hpp"
+#include "quantize_text.hpp"
 
 namespace isofold {
 
@@ -10,15 +11,23 @@ Spec rms_norm(const RmsNormOptions& options) {
   auto [inputs, h, body, y, residual, weight] = norm_head("rms_norm", options);
   body += fmt::format("total = sum(mul({0}, {0})); r = div(1, sqrt(add(div(total, N), {1}))); ", h, options.eps);
   std::string result = fmt::format("mul({}, r)", h);
+  if (options.gated) inputs += fmt::format(", gate: {}[row]", name_of(options.dtype));
   if (options.weight) {
     inputs += fmt::format(", weight: {}[column]", weight);
     if (options.weight_mode == WeightMode::after_cast) result = fmt::format("{}({})", y, result);
     result = fmt::format("mul({}, {})", result, options.weight_offset_one ? "add(weight, 1)" : "weight");
   }
-  body += fmt::format("y: {} = {}", y, result);
+  if (options.gated) result = fmt::format("mul({}, silu(gate))", result);
+  if (options.quantize) {
+    if (options.output_dtype || options.weight_mode == WeightMode::after_cast)
+      throw UsageError("rms_norm: a quantised result has no other dtype that it is rounded to");
+    body += fmt::format("value = {}; {}", result, quantized_output("rms_norm", *options.quantize, "value"));
+  } else {
+    body += fmt::format("y: {} = {}", y, result);
+  }
   if (options.residual) body += fmt::format("; residual_out: {} = h", residual);
-  return parse_spec(fmt::format("{} N={} ({}) {{ {} }}", options.residual ? "add_rms_norm" : "rms_norm", options.n,
-                                inputs, body));
+  return parse_spec(fmt::format("{}{}rms_norm{} N={} ({}) {{ {} }}", options.residual ? "add_" : "", options.gated ? "gated_" : "",
+                                options.quantize ? "_quant" : "", options.n, inputs, body));
 }
 
 }  // namespace isofold

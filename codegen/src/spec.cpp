@@ -1,3 +1,4 @@
+#include <isofold/codegen/functions.hpp>
 #include <isofold/codegen/spec.hpp>
 
 #include <fmt/format.h>
@@ -12,7 +13,7 @@ namespace isofold {
 
 bool Node::operator==(const Node& other) const {
   return op == other.op && a == other.a && b == other.b && c == other.c && dtype == other.dtype &&
-         tensor == other.tensor && name == other.name &&
+         tensor == other.tensor && integer == other.integer && function == other.function && name == other.name &&
          std::bit_cast<std::uint32_t>(value) == std::bit_cast<std::uint32_t>(other.value);
 }
 
@@ -27,26 +28,68 @@ std::string expression(const Spec& spec, int index, bool defining) {
       return spec.inputs[static_cast<std::size_t>(node.tensor)].name;
     case Op::constant:
       return fmt::format("{}", node.value);
+    case Op::integer:
+      return fmt::format("{}i", node.integer);
+    case Op::index:
+      return "index";
     case Op::round:
       return fmt::format("{}({})", name_of(node.dtype), expression(spec, node.a, false));
     default:
       break;
   }
-  std::string out = fmt::format("{}(", op_info(node.op).name);
+  const std::string_view name = node.op == Op::call ? std::string_view(functions()[static_cast<std::size_t>(node.function)].name)
+                                                    : op_info(node.op).name;
+  std::string out = fmt::format("{}(", name);
   const std::array operands{node.a, node.b, node.c};
-  for (int i = 0; i < op_info(node.op).operands; ++i)
+  for (int i = 0; i < operand_count(node); ++i)
     out += (i ? ", " : "") + expression(spec, operands[static_cast<std::size_t>(i)], false);
   return out + ")";
 }
 
+char letter_of(Type type) { return type == Type::f32 ? 'f' : type == Type::i32 ? 'i' : 'b'; }
+
+bool is_listed(Op op) {
+  return std::any_of(op_table.begin(), op_table.end(), [&](const OpInfo& info) { return info.op == op; });
+}
+
 }  // namespace
+
+std::optional<Type> result_type(Op op, std::string_view operands) {
+  for (const std::string_view form : op_info(op).forms) {
+    if (form.empty() || form.substr(0, form.size() - 1) != operands) continue;
+    return form.back() == 'f' ? Type::f32 : form.back() == 'i' ? Type::i32 : Type::boolean;
+  }
+  return std::nullopt;
+}
+
+std::string_view name_of(Extent extent) {
+  constexpr std::string_view names[] = {"row", "column", "token"};
+  return names[static_cast<std::size_t>(extent)];
+}
+
+int operand_count(const Node& node) {
+  switch (node.op) {
+    case Op::input:
+    case Op::constant:
+    case Op::integer:
+    case Op::index:
+    case Op::parameter:
+      return 0;
+    case Op::round:
+      return 1;
+    case Op::call:
+      return static_cast<int>(functions()[static_cast<std::size_t>(node.function)].parameters.size());
+    default:
+      return op_info(node.op).operands;
+  }
+}
 
 std::string text(const Spec& spec) {
   std::string out = fmt::format("{} N={} (", spec.op, spec.n);
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const Tensor& tensor = spec.inputs[i];
     out += fmt::format("{}{}: {}[{}]", i ? ", " : "", tensor.name, name_of(tensor.dtype),
-                       tensor.extent == Extent::row ? "row" : "column");
+                       name_of(tensor.extent));
   }
   out += ") {";
   const char* separator = " ";
@@ -68,9 +111,11 @@ std::vector<Level> levels(const Spec& spec) {
   for (const Node& node : spec.nodes) {
     Level level = Level::constant;
     if (node.op == Op::input) {
-      const bool column = spec.inputs[static_cast<std::size_t>(node.tensor)].extent == Extent::column;
-      level = column ? Level::column : Level::element;
-    } else if (node.op == Op::sum) {
+      const Extent extent = spec.inputs[static_cast<std::size_t>(node.tensor)].extent;
+      level = extent == Extent::row ? Level::element : extent == Extent::column ? Level::column : Level::row;
+    } else if (node.op == Op::index) {
+      level = Level::column;
+    } else if (is_reduction(node.op)) {
       level = Level::row;
     } else {
       bool row = false, column = false;
@@ -88,14 +133,53 @@ std::vector<Level> levels(const Spec& spec) {
   return out;
 }
 
-std::vector<int> sum_nodes(const Spec& spec) {
-  std::vector<int> out;
-  for (std::size_t i = 0; i < spec.nodes.size(); ++i)
-    if (spec.nodes[i].op == Op::sum) out.push_back(static_cast<int>(i));
+std::vector<Type> types(const Spec& spec) {
+  std::vector<Type> out;
+  for (const Node& node : spec.nodes) {
+    Type type = Type::f32;
+    if (node.op == Op::integer || node.op == Op::index) type = Type::i32;
+    if (node.op == Op::input && spec.inputs[static_cast<std::size_t>(node.tensor)].dtype == DType::i32) type = Type::i32;
+    if (is_listed(node.op)) {
+      std::string operands;
+      for (int operand : {node.a, node.b, node.c})
+        if (operand >= 0) operands += letter_of(out[static_cast<std::size_t>(operand)]);
+      type = result_type(node.op, operands).value_or(Type::f32);
+    }
+    out.push_back(type);
+  }
   return out;
 }
 
-Spec with_sums_shown(const Spec& spec) {
+std::vector<int> reductions(const Spec& spec) {
+  std::vector<int> out;
+  for (std::size_t i = 0; i < spec.nodes.size(); ++i)
+    if (is_reduction(spec.nodes[i].op)) out.push_back(static_cast<int>(i));
+  return out;
+}
+
+std::vector<int> passes_before(const Spec& spec) {
+  std::vector<int> out;
+  for (const Node& node : spec.nodes) {
+    int before = 0;
+    for (int operand : {node.a, node.b, node.c})
+      if (operand >= 0) before = std::max(before, out[static_cast<std::size_t>(operand)]);
+    out.push_back(before + (is_reduction(node.op) ? 1 : 0));
+  }
+  return out;
+}
+
+std::vector<std::vector<int>> passes(const Spec& spec) {
+  const auto before = passes_before(spec);
+  std::vector<std::vector<int>> out;
+  for (const int node : reductions(spec)) {
+    const auto pass = static_cast<std::size_t>(before[static_cast<std::size_t>(node)]);
+    if (out.size() < pass) out.resize(pass);
+    out[pass - 1].push_back(node);
+  }
+  return out;
+}
+
+Spec with_reductions_shown(const Spec& spec) {
   Spec shown = spec;
   const auto free_name = [&](std::string name) {
     const auto is = [&](const auto& named) { return named.name == name; };
@@ -104,30 +188,12 @@ Spec with_sums_shown(const Spec& spec) {
       name += "_";
     return name;
   };
-  int row = 0;  // any value that varies along the row
-  const auto level = levels(spec);
-  while (spec.nodes[static_cast<std::size_t>(row)].op != Op::input || level[static_cast<std::size_t>(row)] != Level::element) ++row;
-  for (const int sum : sum_nodes(spec)) {
-    if (shown.nodes[static_cast<std::size_t>(sum)].name.empty())
-      shown.nodes[static_cast<std::size_t>(sum)].name = free_name("shown_total");
-    shown.nodes.push_back({.op = Op::constant, .value = 0});
-    const int zero = static_cast<int>(shown.nodes.size()) - 1;
-    shown.nodes.push_back({.op = Op::fma, .a = row, .b = zero, .c = sum});
-    shown.outputs.push_back({free_name("shown_sum"), DType::f32, zero + 1});
+  for (const int node : reductions(spec)) {
+    if (shown.nodes[static_cast<std::size_t>(node)].name.empty())
+      shown.nodes[static_cast<std::size_t>(node)].name = free_name("shown_result");
+    shown.outputs.push_back({free_name("shown"), DType::f32, node, Extent::token});
   }
   return shown;
-}
-
-std::vector<int> passes_before(const Spec& spec) {
-  std::vector<int> out;
-  int sums = 0;
-  for (const Node& node : spec.nodes) {
-    int passes = node.op == Op::sum ? ++sums : 0;
-    for (int operand : {node.a, node.b, node.c})
-      if (operand >= 0) passes = std::max(passes, out[static_cast<std::size_t>(operand)]);
-    out.push_back(passes);
-  }
-  return out;
 }
 
 std::vector<bool> needed_by(const Spec& spec, int root) {

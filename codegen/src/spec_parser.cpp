@@ -1,3 +1,4 @@
+#include <isofold/codegen/functions.hpp>
 #include <isofold/codegen/spec.hpp>
 #include <isofold/error.hpp>
 
@@ -5,10 +6,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
+#include <limits>
 #include <map>
 #include <set>
+#include <span>
 
+#include "function_parser.hpp"
 #include "op_table.hpp"
 #include "reserved_names.hpp"
 
@@ -20,7 +23,9 @@ bool is_name_char(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '
 /// A recursive-descent parser that appends nodes in depth-first order.
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  /// `functions`: those that the text may call.
+  Parser(std::string_view what, std::string_view text, std::span<const Function> functions)
+      : what_(what), text_(text), functions_(functions) {}
 
   Spec parse() {
     if (text_.size() > max_spec_text) fail(fmt::format("a spec text has at most {} characters", max_spec_text));
@@ -32,19 +37,56 @@ class Parser {
     while (accept(';'));
     expect('}');
     if (peek() != '\0') fail("expected the end of the text");
+    const auto level = levels(spec_);
+    for (Output& output : spec_.outputs)
+      if (level[static_cast<std::size_t>(output.value)] == Level::row) output.extent = Extent::token;
     if (const std::string rule = broken_rule(spec_); !rule.empty()) fail(rule);
     return std::move(spec_);
   }
+
+  /// `name(a, b) { value = expression; ...; expression }`
+  Function parse_function() {
+    Function function;
+    in_function_ = true;  // whose generated text has names of its own
+    function.name = word();
+    expect('(');
+    do {
+      function.parameters.push_back(identifier("a parameter's name"));
+      const int place = static_cast<int>(function.parameters.size()) - 1;
+      values_[function.parameters.back()] = append({.op = Op::parameter, .tensor = place, .name = function.parameters.back()});
+    } while (accept(','));
+    expect(')');
+    expect('{');
+    while (true) {
+      peek();
+      const std::size_t begin = at_;
+      word();
+      const bool statement = peek() == '=';
+      at_ = begin;
+      if (!statement) break;
+      parse_statement();
+      expect(';');
+    }
+    function.result = expression(0);
+    expect('}');
+    if (spec_.nodes.size() > max_function_nodes) fail(fmt::format("a function has at most {} values", max_function_nodes));
+    function.types = types(spec_);
+    function.nodes = std::move(spec_.nodes);
+    return function;
+  }
+  bool at_end() { return peek() == '\0'; }
+  void give_functions(std::span<const Function> functions) { functions_ = functions; spec_ = {}; values_.clear(); defined_.clear(); }
 
  private:
   [[noreturn]] void fail(const std::string& why) const {
     const std::size_t from = at_ > 24 ? at_ - 24 : 0;
     std::string shown;
     for (char c : text_.substr(from, 48)) shown += c >= ' ' && c <= '~' ? c : '?';
-    throw UsageError(fmt::format("spec: {} at character {}, near \"{}\"", why, at_, shown));
+    throw UsageError(fmt::format("{}: {} at character {}, near \"{}\"", what_, why, at_, shown));
   }
   char peek() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t')) ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '#'))
+      at_ = text_[at_] == '#' ? std::min(text_.find('\n', at_), text_.size()) : at_ + 1;
     return at_ < text_.size() ? text_[at_] : '\0';
   }
   bool accept(char c) {
@@ -66,14 +108,16 @@ class Parser {
     const bool operation = std::any_of(op_table.begin(), op_table.end(), [&](const OpInfo& i) { return i.name == name; });
     if (name.empty() || name[0] < 'a' || name[0] > 'z' || name.size() > 32)
       fail(fmt::format("expected {}: a lower-case identifier of at most 32 characters", what));
-    if (operation || parse_dtype(name) || is_reserved_name(name))
+    const bool function = std::any_of(functions_.begin(), functions_.end(), [&](const Function& f) { return f.name == name; });
+    if (operation || function || name == "index" || name == "inf" || parse_dtype(name) ||
+        (!in_function_ && is_reserved_name(name)))
       fail(fmt::format("'{}' is reserved and cannot be {}", name, what));
     return name;
   }
   DType dtype() {
     const std::string name = word();
     const auto found = parse_dtype(name);
-    if (!found) fail(fmt::format("unknown dtype '{}' (known: f32, bf16, f16)", name));
+    if (!found) fail(fmt::format("unknown dtype '{}' (known: f32, bf16, f16; outputs: e4m3, i8; per token: i32)", name));
     return *found;
   }
   void parse_length() {
@@ -96,8 +140,8 @@ class Parser {
       tensor.dtype = dtype();
       expect('[');
       const std::string extent = word();
-      if (extent != "row" && extent != "column") fail("expected [row] or [column]");
-      tensor.extent = extent == "row" ? Extent::row : Extent::column;
+      if (extent != "row" && extent != "column" && extent != "token") fail("expected [row], [column] or [token]");
+      tensor.extent = extent == "row" ? Extent::row : extent == "column" ? Extent::column : Extent::token;
       expect(']');
       if (!defined_.insert(tensor.name).second) fail(fmt::format("'{}' is defined twice", tensor.name));
       spec_.inputs.push_back(tensor);
@@ -138,6 +182,8 @@ class Parser {
     const std::size_t begin = at_;
     const std::string name = word();
     if (name.empty()) fail("expected an expression");
+    if (name == "inf") return append({.op = Op::constant, .value = std::numeric_limits<float>::infinity()});
+    if (name == "index") return append({.op = Op::index});
     if (const auto found = values_.find(name); found != values_.end()) return found->second;
     for (std::size_t i = 0; i < spec_.inputs.size(); ++i)
       if (spec_.inputs[i].name == name) return input(static_cast<int>(i));
@@ -147,7 +193,10 @@ class Parser {
       return append({.op = Op::round, .a = a, .dtype = *rounded});
     }
     for (const OpInfo& info : op_table)
-      if (info.name == name) return call(info, depth);
+      if (info.name == name) return call({.op = info.op}, info.operands, depth);
+    for (std::size_t i = 0; i < functions_.size(); ++i)
+      if (functions_[i].name == name)
+        return call({.op = Op::call, .function = static_cast<int>(i)}, static_cast<int>(functions_[i].parameters.size()), depth);
     at_ = begin;
     fail(fmt::format("'{}' is not defined (values must be defined before they are used)", name));
   }
@@ -160,24 +209,33 @@ class Parser {
     expect(before);
     return expression(depth + 1);
   }
-  int call(const OpInfo& info, int depth) {
-    Node node{.op = info.op};
+  int call(Node node, int operands, int depth) {
     node.a = operand(depth, '(');
-    if (info.operands > 1) node.b = operand(depth, ',');
-    if (info.operands > 2) node.c = operand(depth, ',');
+    if (operands > 1) node.b = operand(depth, ',');
+    if (operands > 2) node.c = operand(depth, ',');
     expect(')');
     return append(std::move(node));
   }
   int literal() {
+    const char* const begin = text_.data() + at_;
+    const char* const limit = text_.data() + text_.size();
+    std::int32_t integer = 0;
+    if (const auto [end, error] = std::from_chars(begin, limit, integer); error == std::errc() && end != limit && *end == 'i') {
+      at_ = static_cast<std::size_t>(end - text_.data()) + 1;
+      return append({.op = Op::integer, .integer = integer});
+    }
     float value = 0;
-    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
-    if (error != std::errc() || !std::isfinite(value)) fail("expected a finite binary32 number");
+    const auto [end, error] = std::from_chars(begin, limit, value);
+    if (error != std::errc() || value != value) fail("expected a binary32 number");
     at_ = static_cast<std::size_t>(end - text_.data());
     return append({.op = Op::constant, .value = value});
   }
 
+  std::string_view what_;
   std::string_view text_;
+  std::span<const Function> functions_;
   std::size_t at_ = 0;
+  bool in_function_ = false;
   Spec spec_;
   std::set<std::string> defined_;
   std::map<std::string, int> values_;
@@ -185,6 +243,16 @@ class Parser {
 
 }  // namespace
 
-Spec parse_spec(std::string_view text) { return Parser(text).parse(); }
+Spec parse_spec(std::string_view text) { return Parser("spec", text, functions()).parse(); }
+
+std::vector<Function> parse_functions(std::string_view text) {
+  std::vector<Function> out;
+  Parser parser("function", text, {});
+  while (!parser.at_end()) {
+    parser.give_functions(out);
+    out.push_back(parser.parse_function());
+  }
+  return out;
+}
 
 }  // namespace isofold

@@ -42,8 +42,10 @@ int alignment_class_of(const Spec& spec, int bytes) {
                          size_of(dtype)));
     lowest = std::min(lowest, class_of(zeros, shift_of(dtype)));
   };
-  for (const Tensor& tensor : spec.inputs) visit(tensor.name, tensor.dtype);
-  for (const Output& output : spec.outputs) visit(output.name, output.dtype);
+  for (const Tensor& tensor : spec.inputs)
+    if (tensor.extent != Extent::token) visit(tensor.name, tensor.dtype);
+  for (const Output& output : spec.outputs)
+    if (output.extent != Extent::token) visit(output.name, output.dtype);
   return lowest;
 }
 
@@ -53,14 +55,16 @@ int alignment_bytes_of(const Spec& spec, int alignment_class) {
   return bytes;
 }
 
-ArgumentLayout::ArgumentLayout(const Spec& spec) : n_(spec.n) {
+ArgumentLayout::ArgumentLayout(const Spec& spec) {
   if (spec.inputs.size() + spec.outputs.size() > max_tensors)
     refuse(fmt::format("{} has {} inputs and {} outputs, together at most {} are allowed", spec.op,
                        spec.inputs.size(), spec.outputs.size(), max_tensors));
   for (const Tensor& tensor : spec.inputs)
-    inputs_.push_back({tensor.name, tensor.dtype, tensor.extent == Extent::row, shift_of(tensor.dtype)});
+    inputs_.push_back({tensor.name, tensor.dtype, tensor.extent != Extent::column, tensor.extent != Extent::token,
+                       row_elements(spec, tensor.extent), shift_of(tensor.dtype)});
   for (const Output& output : spec.outputs)
-    outputs_.push_back({output.name, output.dtype, true, shift_of(output.dtype)});
+    outputs_.push_back({output.name, output.dtype, true, output.extent != Extent::token, row_elements(spec, output.extent),
+                        shift_of(output.dtype)});
 }
 
 /// Checks one tensor alone and lowers `lowest` to its alignment class.
@@ -68,27 +72,27 @@ ArgumentLayout::Region ArgumentLayout::check(const Facts& facts, const void* dat
                                              std::int64_t tokens, int& lowest) const {
   const auto begin = reinterpret_cast<std::uint64_t>(data);
   if (begin == 0) refuse(fmt::format("{}: the pointer is null", facts.name));
-  if (facts.row && stride < n_)
+  if (facts.strided && stride < facts.elements)
     refuse(
         fmt::format("{}: the row stride is {}, it must be at least the row length {} (or 0 for dense rows)",
-                    facts.name, stride, n_));
-  const std::int64_t distance = facts.row ? stride : 0;
+                    facts.name, stride, facts.elements));
+  const std::int64_t distance = facts.strided ? stride : 0;
   std::int64_t elements = 0;
   if (__builtin_mul_overflow(tokens - 1, distance, &elements) ||
-      __builtin_add_overflow(elements, n_, &elements) ||
+      __builtin_add_overflow(elements, facts.elements, &elements) ||
       std::max(elements, distance) > (std::numeric_limits<std::int64_t>::max() >> facts.shift))
     refuse_size(facts.name, stride, tokens);
   Region region;
   region.begin = begin;
   region.bytes = static_cast<std::uint64_t>(elements) << facts.shift;
-  region.row_bytes = static_cast<std::uint64_t>(n_) << facts.shift;
+  region.row_bytes = static_cast<std::uint64_t>(facts.elements) << facts.shift;
   region.stride_bytes = static_cast<std::uint64_t>(distance) << facts.shift;
   if (begin + region.bytes < begin) refuse_size(facts.name, stride, tokens);
   const int zeros = std::countr_zero(begin | region.stride_bytes | (std::uint64_t{1} << widest_access));
   if (zeros < facts.shift)
     refuse(fmt::format("{}: the address {:#x} is not a multiple of {} bytes, the size of {}", facts.name,
                        begin, 1 << facts.shift, name_of(facts.dtype)));
-  lowest = std::min(lowest, class_of(zeros, facts.shift));
+  if (facts.vectors) lowest = std::min(lowest, class_of(zeros, facts.shift));
   return region;
 }
 
@@ -98,8 +102,8 @@ void ArgumentLayout::check_overlap(const Facts& a, const Region& region_a, const
       region_a.begin >= region_b.begin + region_b.bytes || region_b.begin >= region_a.begin + region_a.bytes;
   if (apart) [[likely]]
     return;
-  if (region_a.stride_bytes == region_b.stride_bytes && a.row && b.row) {
-    if (region_a.begin == region_b.begin && may_be_identical && a.dtype == b.dtype) return;
+  if (region_a.stride_bytes == region_b.stride_bytes && a.strided && b.strided) {
+    if (region_a.begin == region_b.begin && may_be_identical && a.dtype == b.dtype && a.vectors && b.vectors) return;
     // Slices of one larger row, side by side: the rows of one lie in the gaps of the other.
     const bool a_first = region_a.begin <= region_b.begin;
     const std::uint64_t distance =
@@ -123,13 +127,13 @@ void ArgumentLayout::bind(std::span<const ConstTensor> inputs, std::span<const M
   int lowest = alignment_classes - 1;
   std::size_t stride_place = inputs.size() + outputs.size();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const std::int64_t stride = inputs[i].row_stride == 0 ? n_ : inputs[i].row_stride;
+    const std::int64_t stride = inputs[i].row_stride == 0 ? inputs_[i].elements : inputs[i].row_stride;
     regions[i] = check(inputs_[i], inputs[i].data, stride, tokens, lowest);
     parameters.values[i] = regions[i].begin;
-    if (inputs_[i].row) parameters.values[stride_place++] = static_cast<std::uint64_t>(stride);
+    if (inputs_[i].strided) parameters.values[stride_place++] = static_cast<std::uint64_t>(stride);
   }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const std::int64_t stride = outputs[i].row_stride == 0 ? n_ : outputs[i].row_stride;
+    const std::int64_t stride = outputs[i].row_stride == 0 ? outputs_[i].elements : outputs[i].row_stride;
     const Region region = check(outputs_[i], outputs[i].data, stride, tokens, lowest);
     for (std::size_t other = 0; other < inputs.size(); ++other)
       check_overlap(outputs_[i], region, inputs_[other], regions[other], true);

@@ -48,8 +48,10 @@ class ArgumentLayout {
   struct Facts {
     std::string name;
     DType dtype;
-    bool row;
-    int shift;  // log2 of the element's size
+    bool strided;           // rows, or one number per token
+    bool vectors;           // has rows of several elements, which vector accesses cut
+    std::int64_t elements;  // of a row
+    int shift;              // log2 of the element's size
   };
   /// Bytes that a tensor covers: [begin, begin + bytes), rows of row_bytes every stride_bytes.
   struct Region {
@@ -64,7 +66,6 @@ class ArgumentLayout {
   void check_overlap(const Facts& a, const Region& region_a, const Facts& b, const Region& region_b,
                      bool may_be_identical) const;
 
-  std::int64_t n_;
   std::vector<Facts> inputs_;
   std::vector<Facts> outputs_;
 };

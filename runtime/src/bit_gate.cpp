@@ -9,6 +9,8 @@
 #include <cstring>
 #include <set>
 
+#include "parallel.hpp"
+
 namespace isofold {
 namespace {
 
@@ -72,13 +74,20 @@ std::uint32_t element(RowKind kind, const Format& format, std::uint64_t& state) 
 }
 
 /// `rows` rows whose kinds take turns, beginning with the one at `first_kind`, so that different tensors meet
-/// in different combinations.
-std::vector<std::byte> hard_rows(DType dtype, std::int64_t rows, std::int64_t n, int first_kind) {
+/// in different combinations. Integers are drawn around 0 .. row_length.
+std::vector<std::byte> hard_rows(DType dtype, std::int64_t rows, std::int64_t n, std::int64_t row_length, int first_kind) {
   const Format format = format_of(dtype);
   const std::size_t size = size_of(dtype);
   std::vector<std::byte> bytes(static_cast<std::size_t>(rows * n) * size);
   std::uint64_t state = static_cast<std::uint64_t>(first_kind) + 1;
   std::byte* place = bytes.data();
+  if (dtype == DType::i32) {  // lengths and class numbers, some out of range
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const auto value = static_cast<std::int32_t>(next(state) % static_cast<std::uint64_t>(row_length + 8)) - 4;
+      std::memcpy(place + 4 * i, &value, 4);
+    }
+    return bytes;
+  }
   for (std::int64_t row = 0; row < rows; ++row) {
     // The second turn shifts the kinds of every tensor by another amount.
     const RowKind kind =
@@ -117,15 +126,28 @@ BitGate::BitGate(const KernelTarget& target, const Spec& spec, const Fold& fold)
   std::vector<View> output_views;
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const Tensor& tensor = spec.inputs[i];
-    const bool row = tensor.extent == Extent::row;
-    inputs_.push_back(hard_rows(tensor.dtype, row ? oracle_rows_ : 1, spec.n, static_cast<int>(row ? i : 3)));
-    input_views.push_back({inputs_.back().data(), spec.n});
+    const bool column = tensor.extent == Extent::column;
+    const std::int64_t n = row_elements(spec, tensor.extent);
+    inputs_.push_back(hard_rows(tensor.dtype, column ? 1 : oracle_rows_, n, spec.n, static_cast<int>(column ? 3 : i)));
+    input_views.push_back({inputs_.back().data(), n});
   }
   for (const Output& output : spec.outputs) {
-    expected_.emplace_back(static_cast<std::size_t>(oracle_rows_ * spec.n) * size_of(output.dtype));
-    output_views.push_back({expected_.back().data(), spec.n});
+    const std::int64_t n = row_elements(spec, output.extent);
+    expected_.emplace_back(static_cast<std::size_t>(oracle_rows_ * n) * size_of(output.dtype));
+    output_views.push_back({expected_.back().data(), n});
   }
-  interpret(spec, fold, oracle_rows_, input_views, output_views);
+  for_each_parallel(static_cast<std::size_t>(oracle_rows_), [&](std::size_t row) {
+    std::vector<ConstView> inputs = input_views;
+    std::vector<View> outputs = output_views;
+    const auto move_to_row = [&](auto& view, DType dtype) {
+      view.data = const_cast<std::byte*>(static_cast<const std::byte*>(view.data)) +
+                  row * static_cast<std::size_t>(view.row_stride) * size_of(dtype);
+    };
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (spec.inputs[i].extent != Extent::column) move_to_row(inputs[i], spec.inputs[i].dtype);
+    for (std::size_t i = 0; i < outputs.size(); ++i) move_to_row(outputs[i], spec.outputs[i].dtype);
+    interpret(spec, fold, 1, inputs, outputs);
+  });
 }
 
 /// Room for `rows` rows. The oracle's rows are repeated; a row's result does not depend on its neighbours.
@@ -134,19 +156,20 @@ void BitGate::reserve(std::int64_t rows) {
   input_buffers_.clear();
   output_buffers_.clear();
   capacity_ = rows;
-  const auto bytes = [&](DType dtype, std::int64_t count) {
-    return static_cast<std::size_t>(count * spec_.n) * size_of(dtype);
+  const auto bytes = [&](DType dtype, Extent extent) {
+    const std::int64_t count = extent == Extent::column ? 1 : rows;
+    return static_cast<std::size_t>(count * row_elements(spec_, extent)) * size_of(dtype);
   };
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const Tensor& tensor = spec_.inputs[i];
     const WorkBuffer& buffer =
-        input_buffers_.emplace_back(queue_, bytes(tensor.dtype, tensor.extent == Extent::row ? rows : 1));
+        input_buffers_.emplace_back(queue_, bytes(tensor.dtype, tensor.extent));
     const std::size_t period = std::min(inputs_[i].size(), buffer.bytes());
     buffer.upload(inputs_[i].data(), period);
     buffer.repeat(period);
   }
   for (const Output& output : spec_.outputs)
-    output_buffers_.emplace_back(queue_, bytes(output.dtype, rows) + canary_bytes);
+    output_buffers_.emplace_back(queue_, bytes(output.dtype, output.extent) + canary_bytes);
 }
 
 std::string BitGate::check(const Kernel& kernel) {
@@ -172,7 +195,7 @@ std::string BitGate::check(const Kernel& kernel, std::int64_t tokens) {
 
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Output& output = spec_.outputs[i];
-    const std::size_t row_bytes = static_cast<std::size_t>(spec_.n) * size_of(output.dtype);
+    const std::size_t row_bytes = static_cast<std::size_t>(row_elements(spec_, output.extent)) * size_of(output.dtype);
     const std::size_t written = static_cast<std::size_t>(tokens) * row_bytes;
     actual_.resize(written + canary_bytes);
     output_buffers_[i].download(actual_.data(), actual_.size());

@@ -16,7 +16,7 @@ namespace isofold {
 /// Compares kernels of one (Spec, Fold) with the oracle, raw bytes, over ordinary and adversarial rows:
 /// random bits, magnitudes over many powers of two, subnormals, -0.0, infinities, NaNs. The oracle runs once,
 /// in the constructor. A Spec that stores nothing but 16-bit results hides most differences between two reduction trees:
-/// to be sure of a schedule's tree, check it on with_sums_shown(spec), too.
+/// to be sure of a schedule's tree, check it on with_reductions_shown(spec), too.
 class BitGate {
  public:
   BitGate(const KernelTarget& target, const Spec& spec, const Fold& fold);

@@ -39,9 +39,9 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
     : queue_(runtime.store().target()), tokens_(tokens) {
   std::size_t bytes = 0;
   std::vector<std::size_t> offsets;
-  const auto place = [&](DType dtype, std::int64_t rows) {
+  const auto place = [&](DType dtype, Extent extent) {
     offsets.push_back(bytes);
-    bytes += aligned(static_cast<std::size_t>(rows * spec.n) * size_of(dtype));
+    bytes += aligned(static_cast<std::size_t>(tokens * row_elements(spec, extent)) * size_of(dtype));
   };
   // Rows are another call's each time; weights are the same in every call, as in a model that runs again and
   // again.
@@ -51,10 +51,10 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
       offsets.push_back(shared);
       shared += aligned(static_cast<std::size_t>(spec.n) * size_of(tensor.dtype));
     } else {
-      place(tensor.dtype, tokens);
+      place(tensor.dtype, tensor.extent);
     }
   }
-  for (const Output& output : spec.outputs) place(output.dtype, tokens);
+  for (const Output& output : spec.outputs) place(output.dtype, output.extent);
 
   const double cache = runtime.is_gpu() ? static_cast<double>(runtime.device().l2_bytes) : cpu_cache_bytes;
   const auto wanted =
@@ -74,13 +74,19 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
   tensors_->upload(pattern.data(), period);
   tensors_->repeat(period);
 
+  std::vector<std::int32_t> numbers;  // lengths and class numbers: any within the row
+  for (std::int64_t token = 0; token < tokens; ++token)
+    numbers.push_back(static_cast<std::int32_t>((token + 1) * 7919 % spec.n));
   const ArgumentLayout layout(spec);
   for (std::size_t call = 0; call < calls; ++call) {
     std::vector<ConstTensor> inputs;
     std::vector<MutableTensor> outputs;
     for (std::size_t i = 0; i < offsets.size(); ++i) {
       const bool column = i < spec.inputs.size() && spec.inputs[i].extent == Extent::column;
-      std::byte* data = tensors_->data() + (column ? 0 : shared + call * bytes) + offsets[i];
+      const std::size_t offset = (column ? 0 : shared + call * bytes) + offsets[i];
+      std::byte* data = tensors_->data() + offset;
+      if (i < spec.inputs.size() && spec.inputs[i].dtype == DType::i32)
+        tensors_->upload(numbers.data(), numbers.size() * sizeof(std::int32_t), offset);
       if (i < spec.inputs.size())
         inputs.push_back({data});
       else

@@ -40,7 +40,7 @@ constexpr double first_stage_share = 0.6;
 }  // namespace
 
 TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
-    : op_(op), runtime_(op.runtime()), options_(options), shown_(with_sums_shown(op.spec())) {
+    : op_(op), runtime_(op.runtime()), options_(options), shown_(with_reductions_shown(op.spec())) {
   std::vector<Fold> folds{op.fold()};
   if (options.any_fold)
     for (const Fold& fold : fold_family(op.spec()))

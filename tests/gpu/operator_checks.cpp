@@ -54,7 +54,7 @@ void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows
             std::vector<MutableTensor> out(outputs.begin(), outputs.end());
             for (std::size_t i = 0; i < in.size(); ++i) {
               const Tensor& tensor = op.spec().inputs[i];
-              if (tensor.extent == Extent::row)
+              if (tensor.extent != Extent::column)
                 in[i].data = static_cast<const std::byte*>(in[i].data) +
                              row * in[i].row_stride * static_cast<std::int64_t>(size_of(tensor.dtype));
             }

@@ -1,5 +1,6 @@
 // The CPU backend against the oracle: raw bytes, 0 differing.
 #include <isofold/codegen/cpu_backend.hpp>
+#include <isofold/codegen/operators.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 
 #include <doctest/doctest.h>
@@ -68,7 +69,7 @@ class Arguments {
     const Spec& spec = call.spec();
     for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
       inputs_.push_back(call.inputs()[i].data());
-      if (spec.inputs[i].extent == Extent::row) strides_.push_back(call.inputs()[i].row_stride());
+      if (spec.inputs[i].extent != Extent::column) strides_.push_back(call.inputs()[i].row_stride());
     }
     for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
       HostTensor& tensor = i < in_place ? call.inputs()[i] : call.outputs()[i];
@@ -135,7 +136,7 @@ TEST_CASE("every schedule of every variant gives the oracle's bytes") {
       questions.push_back(all[(questions.size() + questions.size() / 24) % all.size()]);
     }
   check_none(faults_of(static_cast<int>(questions.size()), [&](int index) -> std::string {
-    const Spec spec = with_sums_shown(rms_norm(questions[static_cast<std::size_t>(index)]));
+    const Spec spec = with_reductions_shown(rms_norm(questions[static_cast<std::size_t>(index)]));
     Call call(spec, default_fold(spec), {.tokens = all_kinds, .stride_padding = index % 5, .seed = 5});
     for (const CpuSchedule& schedule : schedules()) {
       const Plan plan = plan_of(spec, schedule);
@@ -149,7 +150,7 @@ TEST_CASE("every length up to 520 at every pointer offset, between canaries") {
   check_none(faults_of(520 * 3, [&](int index) -> std::string {
     const std::int64_t n = index / 3 + 1;
     const DType dtype = dtypes[index % 3];
-    const Spec spec = with_sums_shown(rms_norm({.n = n, .dtype = dtype}));
+    const Spec spec = with_reductions_shown(rms_norm({.n = n, .dtype = dtype}));
     const int width = n <= 128 ? 4 << index / 6 % 3 : 8;
     const Plan plan = plan_of(spec, {.width = width, .streaming = n % 2 == 0});
     const CpuKernel kernel(plan);
@@ -170,7 +171,7 @@ TEST_CASE("folds of other shapes than the default") {
   std::vector<Plan> plans;
   for (const Fold& fold : folds)
     for (DType dtype : dtypes) {
-      const Spec spec = with_sums_shown(rms_norm({.n = dtype == DType::f16 ? 1000 : 4103, .dtype = dtype}));
+      const Spec spec = with_reductions_shown(rms_norm({.n = dtype == DType::f16 ? 1000 : 4103, .dtype = dtype}));
       const int width = 4 << plans.size() * 4 / 3 % 3;
       plans.push_back(make_plan(spec, fold, CpuSchedule{.width = width}, host_cpu_traits()).value());
     }
@@ -212,6 +213,20 @@ TEST_CASE("other programs than RMSNorm") {
       CHECK(fault(call, plan, CpuKernel(plan)) == "");
     }
   }
+}
+
+TEST_CASE("every named operator") {
+  int number = 0;
+  for (const NamedOperator& named : named_operators())
+    for (const std::int64_t n : {1, 33, 777, 4100}) {
+      const Spec spec = with_reductions_shown(named.make(n, dtypes[static_cast<std::size_t>(number++ % 3)]));
+      CAPTURE(text(spec));
+      Call call(spec, default_fold(spec), {.tokens = all_kinds, .stride_padding = number % 2, .seed = 9});
+      for (const CpuSchedule& schedule : schedules()) {
+        const Plan plan = plan_of(spec, schedule);
+        CHECK(fault(call, plan, CpuKernel(plan)) == "");
+      }
+    }
 }
 
 TEST_CASE("outputs may overwrite inputs") {

@@ -3,7 +3,9 @@
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cuda_emitter.hpp>
 #include <isofold/codegen/layer_norm.hpp>
+#include <isofold/codegen/operators.hpp>
 #include <isofold/codegen/rms_norm.hpp>
+#include <isofold/codegen/softmax.hpp>
 
 #include <fmt/format.h>
 
@@ -12,6 +14,7 @@
 #include <numeric>
 #include <regex>
 #include <set>
+#include <tuple>
 
 namespace isofold::testing {
 namespace {
@@ -61,7 +64,7 @@ RmsNormOptions variant(int number, std::int64_t n, DType dtype) {
 }  // namespace
 
 PlanSet exposed(PlanSet set) {
-  set.spec = with_sums_shown(set.spec);
+  set.spec = with_reductions_shown(set.spec);
   set.name += " exposed";
   return set;
 }
@@ -148,6 +151,36 @@ void add_layer_norms(std::vector<PlanSet>& sets) {
   add({.n = 65536});
 }
 
+/// Every operator that has a name, so that none can be left out.
+void add_named(std::vector<PlanSet>& sets, bool few) {
+  int number = 0;
+  for (const NamedOperator& named : named_operators()) {
+    constexpr std::array<std::int64_t, 5> lengths{264, 1000, 1, 4096, 50};
+    for (std::int64_t n : {few ? 264 : lengths[static_cast<std::size_t>(number % 5)]}) {
+      const DType dtype = dtypes[static_cast<std::size_t>(number++ % 3)];
+      const Spec spec = named.make(n, dtype);
+      sets.push_back(exposed({fmt::format("{} of {}", named.name, text(spec)), spec, default_fold(spec)}));
+    }
+  }
+  if (few) return;
+  // Rows that a cluster shares, and rows whose leaves are a loop.
+  for (const auto& [name, n, dtype] : {std::tuple{"softmax", std::int64_t{70001}, DType::bf16}, {"logsumexp", 131072, DType::f32},
+                                       {"masked_softmax", 600001, DType::f16}, {"layer_norm", 600008, DType::bf16}})
+    for (const NamedOperator& named : named_operators()) {
+      if (named.name != name) continue;
+      const Spec spec = named.make(n, dtype);
+      sets.push_back(exposed({text(spec), spec, default_fold(spec)}));
+    }
+  for (const SoftmaxOptions& options : {
+           SoftmaxOptions{.n = 777, .output_dtype = DType::f32, .scale = 0.125f, .temperature = true},
+           SoftmaxOptions{.n = 1024, .dtype = DType::f16, .scale = 0.5f, .temperature = true, .length = true, .sink = true},
+           SoftmaxOptions{.n = 520, .output_dtype = DType::f32, .log = true, .length = true},
+       }) {
+    const Spec spec = softmax(options);
+    sets.push_back(exposed({text(spec), spec, default_fold(spec)}));
+  }
+}
+
 }  // namespace
 
 std::vector<PlanSet> plan_sets() {
@@ -158,6 +191,7 @@ std::vector<PlanSet> plan_sets() {
   add_folds(sets);
   add_specs(sets);
   add_layer_norms(sets);
+  add_named(sets, false);
   return sets;
 }
 
@@ -168,6 +202,7 @@ std::vector<PlanSet> few_plan_sets() {
     const Spec spec = layer_norm({.n = n});
     sets.push_back({text(spec), spec, default_fold(spec)});
   }
+  add_named(sets, true);
   sets.push_back(set_of(variant(2, 9, DType::f16)));
   sets.push_back(set_of(variant(5, 777, DType::bf16)));
   sets.push_back(set_of(variant(0, 512, DType::bf16), 1));

@@ -36,9 +36,16 @@ struct alignas(16) float4 {
   float x, y, z, w;
 };
 
-inline float __fadd_rn(float a, float b) { return a + b; }
-inline float __fmul_rn(float a, float b) { return a * b; }
-inline float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+/// Arithmetic on a GPU gives one NaN.
+inline float with_canonical_nan(float value) { return value != value ? __builtin_bit_cast(float, 0x7fffffffu) : value; }
+inline float __fadd_rn(float a, float b) { return with_canonical_nan(a + b); }
+inline float __fsub_rn(float a, float b) { return with_canonical_nan(a - b); }
+inline float __fmul_rn(float a, float b) { return with_canonical_nan(a * b); }
+inline float __fmaf_rn(float a, float b, float c) { return with_canonical_nan(__builtin_fmaf(a, b, c)); }
+inline float fabsf(float a) { return __builtin_fabsf(a); }
+inline float __int_as_float(int bits) { return __builtin_bit_cast(float, bits); }
+inline int __float_as_int(float value) { return __builtin_bit_cast(int, value); }
+inline float __int2float_rn(int value) { return static_cast<float>(value); }
 inline float __fdiv_rn(float a, float b) { return a / b; }
 inline float __frcp_rn(float a) { return 1.0f / a; }
 inline float __fsqrt_rn(float a) { return __builtin_sqrtf(a); }
@@ -56,6 +63,14 @@ T __shfl_sync(unsigned mask, T value, int source, int line = __builtin_LINE()) {
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int distance, int line = __builtin_LINE()) {
   return __shfl_sync(mask, value, simt_hooks->lane() ^ distance, line);
+}
+
+inline int __reduce_max_sync(unsigned mask, int value, int line = __builtin_LINE()) {
+  for (int distance = 16; distance >= 1; distance /= 2) {
+    const int other = __shfl_xor_sync(mask, value, distance, line);
+    if (other > value) value = other;
+  }
+  return value;
 }
 
 namespace simt_host {

@@ -37,6 +37,22 @@ inline void store_2(void* to, const unsigned* words, int p) {
   store<2>(to, &element);
 }
 
+inline void store_1(void* to, const unsigned* words, int p) {
+  const unsigned element = words[p / 4] >> 8 * (p % 4);
+  store<1>(to, &element);
+}
+
+inline float max_or_nan(float a, float b) {
+  if (a != a || b != b) return __builtin_bit_cast(float, 0x7fffffffu);
+  if (a == b) return __builtin_signbit(a) ? b : a;
+  return a > b ? a : b;
+}
+inline float min_or_nan(float a, float b) {
+  if (a != a || b != b) return __builtin_bit_cast(float, 0x7fffffffu);
+  if (a == b) return __builtin_signbit(a) ? a : b;
+  return a < b ? a : b;
+}
+
 inline unsigned bf16_of(float value) {
   const unsigned bits = __float_as_uint(value), rest = bits & 0xffff;
   if (value != value) return 0x7fff;
@@ -55,6 +71,34 @@ inline unsigned f16_of(float value) {
   unsigned binade = 0;  // patterns below the binade's first
   for (double top = 0x1p-13; magnitude >= top; top *= 2, unit *= 2) binade += 1024;
   return sign + binade + static_cast<unsigned>(__builtin_rint(magnitude / unit));
+}
+
+/// The nearest of all 127 magnitudes; of two as near the one with the even pattern.
+inline unsigned e4m3_of_value(float value) {
+  if (value != value) return 0x7f;
+  const double magnitude = __builtin_fabs(value);
+  unsigned best = 0;
+  double nearest = magnitude;
+  for (unsigned bits = 1; bits < 0x7f; ++bits) {
+    const unsigned exponent = bits / 8, fraction = bits % 8;
+    double candidate = exponent == 0 ? fraction * 0x1p-9 : (8 + fraction) * 0x1p-9;
+    for (unsigned i = 1; i < exponent; ++i) candidate *= 2;
+    const double distance = __builtin_fabs(candidate - magnitude);
+    if (distance < nearest || (distance == nearest && bits % 2 == 0)) best = bits, nearest = distance;
+  }
+  if (magnitude > 448) best = 0x7e;
+  return best + (__builtin_signbit(value) ? 0x80 : 0);
+}
+inline unsigned pack_e4m3(float first, float second, float third, float fourth) {
+  return e4m3_of_value(first) | e4m3_of_value(second) << 8 | e4m3_of_value(third) << 16 | e4m3_of_value(fourth) << 24;
+}
+inline unsigned i8_of(float value) {
+  if (value != value) return 0;
+  const double nearest = __builtin_rint(static_cast<double>(value));
+  return static_cast<unsigned>(static_cast<int>(nearest < -128 ? -128 : nearest > 127 ? 127 : nearest)) & 0xff;
+}
+inline unsigned pack_i8(float first, float second, float third, float fourth) {
+  return i8_of(first) | i8_of(second) << 8 | i8_of(third) << 16 | i8_of(fourth) << 24;
 }
 
 inline unsigned pack_bf16(float first, float second) { return bf16_of(second) << 16 | bf16_of(first); }

@@ -5,17 +5,20 @@
 namespace isofold::testing {
 
 Call::Call(const Spec& spec, const Fold& fold, const CallOptions& options) : spec_(spec), options_(options) {
-  const auto shape_of = [&](DType dtype, std::int64_t rows) {
-    return Shape{dtype, rows, spec.n, spec.n + options.stride_padding, options.offset};
+  const auto shape_of = [&](DType dtype, Extent extent) {
+    const std::int64_t n = row_elements(spec, extent);
+    return Shape{dtype, extent == Extent::column ? 1 : options.tokens, n, n + options.stride_padding, options.offset};
   };
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const Tensor& input = spec.inputs[i];
-    HostTensor tensor(shape_of(input.dtype, input.extent == Extent::row ? options.tokens : 1));
+    HostTensor tensor(shape_of(input.dtype, input.extent));
     // In even rows all tensors are of one kind; in odd rows, say, infinities of one meet zeros of another.
     const std::uint64_t seed = options.seed + 4 * i;
-    if (options.ordinary_rows)
+    if (input.dtype == DType::i32)
+      tensor.fill_integers(-3, spec.n + 3, seed);
+    else if (options.ordinary_rows)
       tensor.fill(RowKind::normal, seed);
-    else if (input.extent == Extent::row)
+    else if (input.extent != Extent::column)
       tensor.fill_all_kinds(seed, options.first_kind, 4 * i);
     else
       tensor.fill(RowKind::infinite, seed);
@@ -44,8 +47,8 @@ std::vector<View> Call::output_views() {
 void Call::reset_outputs() {
   outputs_.clear();
   for (const Output& output : spec_.outputs)
-    outputs_.emplace_back(
-        Shape{output.dtype, options_.tokens, spec_.n, spec_.n + options_.stride_padding, options_.offset});
+    outputs_.emplace_back(Shape{output.dtype, options_.tokens, row_elements(spec_, output.extent),
+                                row_elements(spec_, output.extent) + options_.stride_padding, options_.offset});
 }
 
 std::string Call::fault() const {

@@ -1,5 +1,7 @@
 #include "support/random_plan.hpp"
 
+#include <isofold/codegen/functions.hpp>
+
 #include <fmt/format.h>
 
 #include <bit>
@@ -28,13 +30,22 @@ class SpecWriter {
       inputs += fmt::format(", {}: {}[{}]", name, dtype(), choose_(2) == 0 ? "row" : "column");
       names_.emplace_back(name);
     }
+    if (choose_(2) == 0) {
+      inputs += fmt::format(", number: {}[token]", dtype());
+      names_.emplace_back("number");
+    }
+    const bool masked = choose_(3) == 0;
+    if (masked) inputs += ", length: i32[token]";
     std::string body;
+    if (masked) body += definition("masked", fmt::format("where(less(index, length), x, {})", choose_(2) == 0 ? "-inf" : "0.5"));
     for (int i = static_cast<int>(choose_(3)); i > 0; --i) body += definition("before", expression(3));
     // Most have one sum; a later one may use those before it.
-    const int sums = choose_(3) == 0 ? 1 + static_cast<int>(choose_(max_sums)) : 1;
+    const int sums = choose_(3) == 0 ? 1 + static_cast<int>(choose_(max_passes)) : 1;
     for (int sum = 0; sum < sums; ++sum) {
       const std::string summand = choose_(2) == 0 ? fmt::format("mul(x, {})", expression(2)) : varying(3);
-      body += definition("total", fmt::format("sum({})", choose_(4) == 0 ? "mul(x, x)" : summand));
+      static constexpr std::string_view extremes[] = {"reduce_max", "reduce_min"};
+      const std::string_view kind = choose_(3) == 0 ? extremes[choose_(2)] : "sum";
+      body += definition("total", fmt::format("{}({})", kind, choose_(4) == 0 ? "mul(x, x)" : summand));
       for (int i = static_cast<int>(choose_(3)); i > 0; --i) body += definition("after", expression(3));
     }
     const int outputs = 1 + static_cast<int>(choose_(3));
@@ -43,6 +54,8 @@ class SpecWriter {
       first = fmt::format("add({}, {})", first, name);  // everything is used
     for (int i = 0; i < outputs; ++i)
       body += fmt::format("{}out_{}: {} = {}", i ? "; " : "", i, dtype(), i == 0 ? first : varying(3));
+    for (const std::string& name : names_)  // of the reductions, one number per token
+      if (name.starts_with("total") && choose_(3) == 0) body += fmt::format("; of_{}: {} = {}", name, dtype(), name);
     return fmt::format("random N={} ({}) {{ {} }}", n_, inputs, body);
   }
 
@@ -78,7 +91,19 @@ class SpecWriter {
       return choose_(3) == 0 ? std::string(literals[choose_(std::size(literals))])
                              : names_[choose_(names_.size())];
     const auto operand = [&] { return expression(depth - 1); };
-    switch (choose_(6)) {
+    switch (choose_(12)) {
+      case 6:
+        return fmt::format("sub({}, {})", operand(), operand());
+      case 7:
+        return fmt::format("max({}, {})", operand(), operand());
+      case 8:
+        return fmt::format("min({}, neg({}))", operand(), operand());
+      case 9:
+        return fmt::format("where(less({}, {}), abs({}), {})", operand(), operand(), operand(), operand());
+      case 10:
+        return fmt::format("from_bits(and(bits({}), bits({})))", operand(), operand());
+      case 11:
+        return fmt::format("{}({})", functions()[choose_(functions().size())].name, operand());
       case 0:
         return fmt::format("add({}, {})", operand(), operand());
       case 1:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 
@@ -18,6 +19,15 @@ std::byte canary(std::size_t place) { return static_cast<std::byte>(Random(0xca9
 
 float value_of(DType dtype, std::uint32_t bits) {
   if (dtype == DType::f32) return std::bit_cast<float>(bits);
+  if (dtype == DType::i32) return static_cast<float>(std::bit_cast<std::int32_t>(bits));
+  if (dtype == DType::i8) return static_cast<std::int8_t>(bits);
+  if (dtype == DType::e4m3) {
+    const int exponent = static_cast<int>(bits >> 3 & 15), fraction = static_cast<int>(bits & 7);
+    const float magnitude = (bits & 0x7f) == 0x7f ? std::nanf("")
+                            : exponent == 0       ? std::ldexp(static_cast<float>(fraction), -9)
+                                                  : std::ldexp(static_cast<float>(8 + fraction), exponent - 10);
+    return (bits & 0x80) != 0 ? -magnitude : magnitude;
+  }
   const auto narrow = static_cast<std::uint16_t>(bits);
   return dtype == DType::bf16 ? from_bf16(narrow) : from_f16(narrow);
 }
@@ -50,6 +60,15 @@ std::uint32_t HostTensor::bits(std::int64_t row_index, std::int64_t element) con
 void HostTensor::fill(RowKind kind, std::uint64_t seed) {
   for (std::int64_t i = 0; i < shape_.rows; ++i)
     fill_row(kind, shape_.dtype, row(i), shape_.n, Random(seed, static_cast<std::uint64_t>(i)).bits());
+}
+
+void HostTensor::fill_integers(std::int64_t least, std::int64_t most, std::uint64_t seed) {
+  Random random(seed);
+  for (std::int64_t i = 0; i < shape_.rows; ++i)
+    for (std::int64_t element = 0; element < shape_.n; ++element) {
+      const auto value = static_cast<std::int32_t>(least + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1))));
+      std::memcpy(row(i) + 4 * element, &value, 4);
+    }
 }
 
 void HostTensor::fill_all_kinds(std::uint64_t seed, std::uint64_t first, std::uint64_t odd_shift) {

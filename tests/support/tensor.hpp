@@ -51,6 +51,8 @@ class HostTensor {
 
   /// Fills every row with one kind; row i uses seed and i.
   void fill(RowKind kind, std::uint64_t seed);
+  /// 32-bit integers from `least` to `most`, of any tensor of 4-byte elements.
+  void fill_integers(std::int64_t least, std::int64_t most, std::uint64_t seed);
   /// Row i is of kind i + first, in the order of all_row_kinds and round again; odd rows are `odd_shift`
   /// kinds further.
   void fill_all_kinds(std::uint64_t seed, std::uint64_t first, std::uint64_t odd_shift);

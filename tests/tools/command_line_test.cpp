@@ -43,7 +43,7 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
       {{"inspect", "--op", "softmax"}, "\"softmax\"; allowed are rms_norm, add_rms_norm, layer_norm and add_layer_norm"},
       {{"inspect", "--dtype", "int8"}, "\"int8\"; allowed are f32, bf16 and f16"},
       {{"inspect", "--weight-mode", "twice"}, "\"twice\"; allowed are f32 and after_cast"},
-      {{"inspect", "-n", "0"}, "\"0\"; allowed is a whole number from 1 to 65536"},
+      {{"inspect", "-n", "0"}, "\"0\"; allowed is a whole number from 1 to 2147483647"},
       {{"inspect", "-n", "-1"}, "\"-1\""},
       {{"inspect", "-n", "65537"}, "\"65537\""},
       {{"inspect", "-n", "99999999999999999999"}, "\"99999999999999999999\""},

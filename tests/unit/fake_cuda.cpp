@@ -117,7 +117,8 @@ ISOFOLD_FAKE cuStreamEndCapture(CUstream, CUgraph* graph) {
   return make(graph, state.graphs);
 }
 ISOFOLD_FAKE cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
-  std::swap(state.capture_mode, *mode);
+  thread_local CUstreamCaptureMode own = CU_STREAM_CAPTURE_MODE_GLOBAL;  // every thread has its own
+  std::swap(own, *mode);
   return CUDA_SUCCESS;
 }
 ISOFOLD_FAKE cuGraphGetNodes(CUgraph, CUgraphNode*, std::size_t* count) { return *count = 3, CUDA_SUCCESS; }

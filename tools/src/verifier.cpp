@@ -49,22 +49,22 @@ Verifier::Verifier(const Runtime& runtime, std::shared_ptr<const RowPool> pool, 
   for (std::int64_t row = 0; row < rows_; ++row)
     order_.push_back(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(pool_->rows()))));
   for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
-    inputs_.push_back(make_rows(spec.inputs[t].dtype, spec.inputs[t].extent == Extent::row ? rows_ : 1));
+    inputs_.push_back(make_rows(spec.inputs[t].dtype, spec.inputs[t].extent));
     upload(inputs_.back(), t);
   }
   for (const Output& output : spec.outputs) {
-    outputs_.push_back(make_rows(output.dtype, rows_));
+    outputs_.push_back(make_rows(output.dtype, output.extent));
     fill(outputs_.back(), 0, outputs_.back().buffer->bytes());
   }
 }
 
-Verifier::Rows Verifier::make_rows(DType dtype, std::int64_t rows) const {
+Verifier::Rows Verifier::make_rows(DType dtype, Extent extent) const {
   Rows made;
   made.dtype = dtype;
-  const std::int64_t stride = pool_->problem().spec.n + placement_.padding;
-  made.stride_bytes = static_cast<std::size_t>(stride) * size_of(dtype);
+  made.stride = row_elements(pool_->problem().spec, extent) + placement_.padding;
+  made.stride_bytes = static_cast<std::size_t>(made.stride) * size_of(dtype);
   made.offset_bytes = static_cast<std::size_t>(placement_.offset) * size_of(dtype);
-  made.buffer = std::make_unique<WorkBuffer>(queue_, made.start(rows));
+  made.buffer = std::make_unique<WorkBuffer>(queue_, made.start(extent == Extent::column ? 1 : rows_));
   return made;
 }
 
@@ -117,16 +117,15 @@ void Verifier::check(const Launch& launch, std::int64_t tokens, const std::strin
   const auto first =
       1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(rows_ - tokens - 1)));
   const Spec& spec = pool_->problem().spec;
-  const std::int64_t stride = spec.n + placement_.padding;
   std::vector<ConstTensor> inputs;
   std::vector<MutableTensor> outputs;
   for (std::size_t t = 0; t < inputs_.size(); ++t) {
     const bool column = spec.inputs[t].extent == Extent::column;
-    inputs.push_back({inputs_[t].buffer->data() + inputs_[t].start(column ? 0 : first), stride});
+    inputs.push_back({inputs_[t].buffer->data() + inputs_[t].start(column ? 0 : first), inputs_[t].stride});
   }
   for (const Rows& rows : outputs_) {
     fill(rows, rows.start(first - 1), static_cast<std::size_t>(tokens + 2) * rows.stride_bytes);
-    outputs.push_back({rows.buffer->data() + rows.start(first), stride});
+    outputs.push_back({rows.buffer->data() + rows.start(first), rows.stride});
   }
   launch(queue_.stream(), inputs, outputs);
   ++counts_.launches;

@@ -62,6 +62,7 @@ class Verifier {
  private:
   struct Rows {  // the memory of one tensor
     DType dtype = DType::f32;
+    std::int64_t stride = 0;  // elements
     std::size_t stride_bytes = 0, offset_bytes = 0;
     std::unique_ptr<WorkBuffer> buffer;
     std::size_t start(std::int64_t row) const {
@@ -69,7 +70,7 @@ class Verifier {
     }
   };
 
-  Rows make_rows(DType dtype, std::int64_t rows) const;
+  Rows make_rows(DType dtype, Extent extent) const;
   void upload(const Rows& rows, std::size_t tensor);
   void fill(const Rows& rows, std::size_t first, std::size_t bytes) const;
   const std::byte* fetch(const Rows& rows, std::size_t first, std::size_t bytes);

@@ -293,7 +293,7 @@ int run_verify(const Console& console, const VerifyArguments& options) {
     std::shared_ptr<const RowPool> shown_pool;
     if (options.all_schedules) {
       Problem shown = problem;
-      shown.spec = with_sums_shown(problem.spec);
+      shown.spec = with_reductions_shown(problem.spec);
       shown_pool = std::make_shared<const RowPool>(shown, pool_rows(problem.spec), 1);
     }
     progress.update("oracle", 1, 1);

@@ -78,7 +78,7 @@ __device__ __forceinline__ float halve(float value, int distance) {
   return __fadd_rn(value, __shfl_xor_sync(0xffffffffu, value, distance));
 }
 
-// The segment tree: (0, 1), (2, 3), ... are added, then pairs of those.
+// The segment tree: (0, 1), (2, 3), ... are combined, then pairs of those.
 template <int COUNT>
 __device__ __forceinline__ float adjacent_pairs(float (&value)[COUNT]) {
 #pragma unroll
@@ -186,7 +186,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
   lane_sum = halve(lane_sum, 2);
   lane_sum = halve(lane_sum, 1);
 
-  // Segment tree across the warps of the cluster: lane b of a warp gives the warp's sum to block b.
+  // Segment tree across the warps of the cluster: lane b of a warp gives the warp's result to block b.
   cluster_wait();
   if (lane < BLOCKS_PER_ROW) store_in_block(&warp_sums[row_warp], lane, lane_sum);
   cluster_sync();

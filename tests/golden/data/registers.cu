@@ -78,7 +78,7 @@ __device__ __forceinline__ float halve(float value, int distance) {
   return __fadd_rn(value, __shfl_xor_sync(0xffffffffu, value, distance));
 }
 
-// The segment tree: (0, 1), (2, 3), ... are added, then pairs of those.
+// The segment tree: (0, 1), (2, 3), ... are combined, then pairs of those.
 template <int COUNT>
 __device__ __forceinline__ float adjacent_pairs(float (&value)[COUNT]) {
 #pragma unroll

@@ -27,6 +27,8 @@ void interpret(const Spec& spec, const Fold& fold, std::int64_t tokens, std::spa
 /// Exact conversions in integer code: round to nearest even with subnormals; NaN becomes the canonical NaN.
 std::uint16_t to_bf16(float value);
 std::uint16_t to_f16(float value);
+std::uint8_t to_e4m3(float value);  // saturated at 448
+std::int8_t to_i8(float value);     // saturated; NaN becomes 0
 float from_bf16(std::uint16_t bits);
 float from_f16(std::uint16_t bits);
 

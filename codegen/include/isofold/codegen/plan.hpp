@@ -62,7 +62,8 @@ struct GpuShape {
   int segments_per_warp = 1;   // consecutive segments of one warp (or of the part of a warp that owns a row)
   int lanes_per_thread = 1;    // fold lanes held by a thread
   int rounds = 1;              // leaves per lane: ceil(leaves per segment / lanes)
-  int leaves_per_thread = 1;   // segments_per_warp * rounds * lanes_per_thread
+  std::int64_t leaves_per_thread = 1;  // segments_per_warp * rounds * lanes_per_thread
+  bool looped = false;         // too many to unroll: the rounds of a segment are a loop, and the row is read again
   int block_threads = 32;
   int shared_bytes = 0;        // static + dynamic shared memory of a block
   int staging_bytes = 0;       // dynamic part: rows staged in shared memory

@@ -1,4 +1,5 @@
 #pragma once
+#include <isofold/codegen/quantize.hpp>
 #include <isofold/codegen/spec.hpp>
 
 #include <cstdint>
@@ -32,11 +33,14 @@ struct RmsNormOptions {
   std::optional<DType> residual_dtype = {};      // of residual and residual_out; x's when absent
   ResidualMode residual_mode = ResidualMode::f32_sum;
   float eps = 1e-6f;                        // finite, >= 0
+  bool gated = false;                       // y is multiplied by silu(gate), in binary32 before its rounding
+  std::optional<Quantize> quantize = {};    // y is stored in 8 bits; goes with no output_dtype
   bool operator==(const RmsNormOptions&) const = default;
 };
 
-/// The Spec named rms_norm or add_rms_norm. Inputs in order: x, [residual], [weight]; outputs: y, [residual_out].
-/// Throws UsageError for n outside 1..max_row_length or an eps that is negative or not finite.
+/// The Spec named rms_norm, with add_ or gated_ before it and _quant behind it as the options say. Inputs in order: x,
+/// [residual], [gate], [weight]; outputs: y, [scale], [residual_out]. Throws UsageError for n outside 1..max_row_length, an eps
+/// that is negative or not finite, and options that do not go together.
 Spec rms_norm(const RmsNormOptions& options);
 
 }  // namespace isofold

@@ -1,0 +1,36 @@
+#pragma once
+#include <isofold/codegen/spec.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace isofold {
+
+/// How a result is stored in 8 bits. With a scale of the row's own, scale = max(amax / largest, floor), where amax is the
+/// row's largest magnitude and largest that of the dtype (448 or 127), and y = value * (1 / scale), rounded and saturated.
+/// A row of zeros has the floor as its scale; a NaN in the row makes the scale NaN; an infinity makes it infinite, and every
+/// finite element 0. In NaN rows and at infinities y is the dtype's NaN (i8: 0).
+struct Quantize {
+  DType dtype = DType::e4m3;                 // e4m3 or i8
+  std::optional<float> static_scale = {};    // positive and finite: y = value * (1 / static_scale), no scale is stored
+  bool operator==(const Quantize&) const = default;
+};
+/// The least scale of a row, that of vLLM's kernels: 1 / (448 * 512).
+inline constexpr float quantize_floor = 1.0f / (448.0f * 512.0f);
+
+/// y = silu(gate) * up over rows of n elements, quantised.
+struct SiluAndMulQuantOptions {
+  std::int64_t n = 0;
+  DType dtype = DType::bf16;  // of gate and up
+  Quantize quantize;
+  bool operator==(const SiluAndMulQuantOptions&) const = default;
+};
+
+/// The Spec named silu_and_mul_quant. Inputs: gate, up [tokens, n] (two views of one tensor with a row stride of 2 n are
+/// usual); outputs: y [tokens, n], scale [tokens] f32. Throws UsageError for n outside 1..max_row_length, another dtype of y
+/// and a static scale: without a reduction there is nothing to keep invariant.
+Spec silu_and_mul_quant(const SiluAndMulQuantOptions& options);
+
+}  // namespace isofold

@@ -1,0 +1,36 @@
+#include <isofold/codegen/quantize.hpp>
+#include <isofold/error.hpp>
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "quantize_text.hpp"
+#include "row_length.hpp"
+
+namespace isofold {
+
+std::string quantized_output(std::string_view operation, const Quantize& quantize, std::string_view value) {
+  if (quantize.dtype != DType::e4m3 && quantize.dtype != DType::i8)
+    throw UsageError(fmt::format("{}: results are quantised to e4m3 or i8, not to {}", operation, name_of(quantize.dtype)));
+  const std::string_view dtype = name_of(quantize.dtype);
+  if (const auto scale = quantize.static_scale) {
+    if (!std::isfinite(*scale) || *scale <= 0 || !std::isfinite(1 / *scale))
+      throw UsageError(fmt::format("{}: the scale is {}, allowed is a positive finite number with a finite inverse", operation, *scale));
+    return fmt::format("y: {} = mul({}, {})", dtype, value, 1 / *scale);
+  }
+  const int largest = quantize.dtype == DType::e4m3 ? 448 : 127;
+  return fmt::format("amax = reduce_max(abs({0})); row_scale = max(div(amax, {1}), {2}); inverse = div(1, row_scale); "
+                     "y: {3} = mul({0}, inverse); scale: f32 = row_scale",
+                     value, largest, quantize_floor, dtype);
+}
+
+Spec silu_and_mul_quant(const SiluAndMulQuantOptions& options) {
+  check_row_length("silu_and_mul_quant", options.n);
+  if (options.quantize.static_scale) throw UsageError("silu_and_mul_quant: a static scale leaves no reduction");
+  const std::string_view dtype = name_of(options.dtype);
+  return parse_spec(fmt::format("silu_and_mul_quant N={} (gate: {}[row], up: {}[row]) {{ gated = mul(silu(gate), up); {} }}",
+                                options.n, dtype, dtype, quantized_output("silu_and_mul_quant", options.quantize, "gated")));
+}
+
+}  // namespace isofold
