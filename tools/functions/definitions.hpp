@@ -37,7 +37,8 @@ inline int instructions(const Program& program) {
   int count = 0;
   for (const Value& value : program.values) {
     const std::string& op = value.op;
-    count += op != "input" && op != "literal" && op != "bits" && op != "from_bits" && op != "neg" && op != "abs";
+    count +=
+        op != "input" && op != "literal" && op != "bits" && op != "from_bits" && op != "neg" && op != "abs";
   }
   return count;
 }
@@ -86,7 +87,9 @@ class Parser {
     if (!accept(c)) fail(std::string("'") + c + "' expected");
   }
 
-  static bool is_name_character(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; }
+  static bool is_name_character(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  }
 
   std::string name() {
     skip_space();
@@ -153,7 +156,8 @@ class Parser {
     } while (accept(','));
     expect(')');
     const auto callee = earlier_.find(word);
-    return callee == earlier_.end() ? operation(word, std::move(arguments)) : inlined(callee->second, arguments);
+    return callee == earlier_.end() ? operation(word, std::move(arguments))
+                                    : inlined(callee->second, arguments);
   }
 
   // A literal must be written as std::to_chars prints its value, so that one value has one text.
@@ -166,7 +170,8 @@ class Parser {
       ++at_;
       std::int32_t value = 0;
       std::from_chars(digits.data(), digits.data() + digits.size(), value);
-      if (std::string(printed, std::to_chars(printed, printed + 64, value).ptr) != digits) fail("bad i32 " + digits);
+      if (std::string(printed, std::to_chars(printed, printed + 64, value).ptr) != digits)
+        fail("bad i32 " + digits);
       return add({.op = "literal", .type = Type::i32, .pattern = static_cast<std::uint32_t>(value)});
     }
     float value = 0;

@@ -87,13 +87,13 @@ class Machine {
     return nan(a) || nan(b) ? 0x7fffffffu : ordered;
   }
 
-#define FUNCTIONS_OPERATION(expression)                                                              \
-  [](Word* to, const Word* pa, const Word* pb, const Word* pc, int n) {                              \
-    for (int k = 0; k < block; ++k) {                                                                \
-      [[maybe_unused]] const Word a = pa[k], b = pb[k], c = pc[k];                                   \
-      to[k] = (expression);                                                                          \
-    }                                                                                                \
-    (void)n;                                                                                         \
+#define FUNCTIONS_OPERATION(expression)                                 \
+  [](Word* to, const Word* pa, const Word* pb, const Word* pc, int n) { \
+    for (int k = 0; k < block; ++k) {                                   \
+      [[maybe_unused]] const Word a = pa[k], b = pb[k], c = pc[k];      \
+      to[k] = (expression);                                             \
+    }                                                                   \
+    (void)n;                                                            \
   }
 
   Run find(const Value& value) const {

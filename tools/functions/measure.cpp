@@ -3,9 +3,9 @@
 //   measure functions.txt            all functions
 //   measure functions.txt exp log    only these
 //
-// Prints per function the number of instructions, the largest error in ulps (the spacing of floats at the true
-// value, 2^-149 below 2^-126) and its input, the share of results that are not the nearest float, and fails
-// (exit 1) when an error is above 1 ulp, or a NaN, an infinity or the sign of a zero differs.
+// Prints per function the number of instructions, the largest error in ulps (the spacing of floats at the
+// true value, 2^-149 below 2^-126) and its input, the share of results that are not the nearest float, and
+// fails (exit 1) when an error is above 1 ulp, or a NaN, an infinity or the sign of a zero differs.
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -67,7 +67,8 @@ double ulps(float result, double truth) {
   auto exponent = static_cast<std::int64_t>(std::bit_cast<std::uint64_t>(t) & 0x7ff0000000000000u);
   exponent = exponent < (std::int64_t{1023 - 126} << 52) ? std::int64_t{1023 - 126} << 52 : exponent;
   exponent = exponent > (std::int64_t{1023 + 127} << 52) ? std::int64_t{1023 + 127} << 52 : exponent;
-  const double error = std::fabs(r - t) * std::bit_cast<double>((std::int64_t{2 * 1023 + 23} << 52) - exponent);
+  const double error =
+      std::fabs(r - t) * std::bit_cast<double>((std::int64_t{2 * 1023 + 23} << 52) - exponent);
   return error != error ? 0 : error;
 }
 
@@ -125,8 +126,8 @@ Tally measure(const Program& program, const Reference& reference) {
 void print_special_values(const Program& program) {
   Machine machine(program);
   const float infinity = std::numeric_limits<float>::infinity();
-  const float list[] = {0.0f, -0.0f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), 0x1p-149f,
-                        -0x1p-149f};
+  const float list[] = {0.0f,      -0.0f,     infinity, -infinity, std::numeric_limits<float>::quiet_NaN(),
+                        0x1p-149f, -0x1p-149f};
   std::fill(machine.input(), machine.input() + Machine::block, 0.0f);
   std::copy(std::begin(list), std::end(list), machine.input());
   machine.run();
@@ -137,10 +138,11 @@ void print_special_values(const Program& program) {
 
 bool report(const Program& program, const Reference& reference) {
   const Tally tally = measure(program, reference);
-  std::printf("%s: %d instructions, worst error %.4f ulp at %.9g (%a): %.9g, true %.12g; %.3f %% not nearest\n",
-              program.name.c_str(), instructions(program), tally.worst.error, tally.worst.input, tally.worst.input,
-              tally.worst.result, tally.worst.truth,
-              100.0 * static_cast<double>(tally.not_nearest) / static_cast<double>(tally.inputs));
+  std::printf(
+      "%s: %d instructions, worst error %.4f ulp at %.9g (%a): %.9g, true %.12g; %.3f %% not nearest\n",
+      program.name.c_str(), instructions(program), tally.worst.error, tally.worst.input, tally.worst.input,
+      tally.worst.result, tally.worst.truth,
+      100.0 * static_cast<double>(tally.not_nearest) / static_cast<double>(tally.inputs));
   print_special_values(program);
   if (tally.special > 0) {
     std::printf("   NaN, infinity or sign of zero differs at %llu inputs, first %.9g\n",
