@@ -22,6 +22,9 @@ constexpr std::int64_t segments_to_halve = 32;
 constexpr std::int64_t long_row = 16384;
 constexpr std::int64_t longest_of_32_segments = 40960;
 constexpr std::int64_t longest_of_64_segments = 65536;
+/// Longer ones have so many segments that a warp can keep one in its registers, up to a cluster of 16 blocks of 1024 threads.
+constexpr std::int64_t most_elements_of_a_lane = 64;
+constexpr std::int64_t most_segments = 512;
 /// 128 bytes.
 constexpr std::int64_t leaves_per_cache_line = 8;
 
@@ -75,7 +78,9 @@ Fold default_fold(const Spec& spec) {
   };
   std::int64_t most = std::min(power_of_two_at_least((count + 31) / 32), default_segment_limit);
   if (spec.n > long_row) {
-    most = spec.n <= longest_of_32_segments ? 32 : spec.n <= longest_of_64_segments || fold.leaf < 8 ? 64 : 128;
+    const auto elements = [&](std::int64_t segments) { return (each(segments) + 31) / 32 * fold.leaf; };
+    most = spec.n <= longest_of_32_segments ? 32 : 64;
+    while (spec.n > longest_of_64_segments && most < most_segments && elements(most) > most_elements_of_a_lane) most *= 2;
     while (most > 16 && busy_percent(most) < 85) most /= 2;
     fold.segments = static_cast<int>(most);
     fold.lanes = 32;

@@ -22,10 +22,11 @@ Text text_of(RowReduction reduction) {
     case RowReduction::norm2: return {"norm2", "", "sqrt(sum(mul(x, x)))"};
     case RowReduction::logsumexp: break;
   }
-  // An infinite largest element is not taken off: inf - inf would be NaN.
+  // A row of -inf alone is -inf, one with +inf is +inf: inf - inf would be NaN.
   return {"logsumexp",
-          "largest = reduce_max(x); shift = where(less(abs(largest), inf), largest, 0); total = sum(exp(sub(x, shift))); ",
-          "add(log(total), shift)"};
+          "largest = reduce_max(x); shift = where(equal(largest, -inf), 0, largest); "
+          "total = sum(exp_nonpositive(sub(x, shift))); ",
+          "where(equal(largest, inf), inf, add(log(total), shift))"};
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace {
 
 std::vector<std::string> tune(const std::string& n, const std::string& file) {
   return {"tune",     "--device", "cpu",       "--op", "rms_norm", "-n", n,
-          "--tokens", "1,16",     "--seconds", "0.3",  "--output", file};
+          "--tokens", "1,16",     "--seconds", "5",  "--output", file};
 }
 
 std::size_t lines(const std::string& text) {

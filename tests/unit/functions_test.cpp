@@ -1,0 +1,108 @@
+// The functions that Specs call, against binary64, at a sample of floats; tools/functions measures them at all.
+#include <isofold/codegen/fold.hpp>
+#include <isofold/codegen/functions.hpp>
+#include <isofold/codegen/interpreter.hpp>
+#include <isofold/codegen/spec.hpp>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+using namespace isofold;
+
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+/// The function of each value, by the oracle.
+std::vector<float> applied(const std::string& name, const std::vector<float>& x) {
+  const auto n = static_cast<std::int64_t>(x.size());
+  const Spec spec = parse_spec(fmt::format(
+      "one N={} (x: f32[row]) {{ all = reduce_max(x); y: f32 = where(equal(all, all), {}(x), {}(x)) }}", n, name, name));
+  std::vector<float> y(x.size());
+  const ConstView input{x.data(), n};
+  const View output{y.data(), n};
+  interpret(spec, default_fold(spec), 1, {&input, 1}, {&output, 1});
+  return y;
+}
+
+double reference(const std::string& name, double x) {
+  if (name == "exp" || name == "exp_nonpositive") return std::exp(x);
+  if (name == "log") return std::log(x);
+  if (name == "sigmoid") return 1 / (1 + std::exp(-x));
+  if (name == "silu") return x / (1 + std::exp(-x));
+  if (name == "tanh") return std::tanh(x);
+  if (name == "erf") return std::erf(x);
+  if (name == "gelu") return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));  // gelu_tanh
+}
+
+/// Distance in units of the last place of the float nearest to `exact`.
+double error_in_ulp(float value, double exact) {
+  const double magnitude = std::max(std::abs(exact), 0x1p-126);
+  int exponent = 0;
+  std::frexp(magnitude, &exponent);
+  return std::abs(static_cast<double>(value) - exact) / std::ldexp(1.0, exponent - 24);
+}
+
+}  // namespace
+
+TEST_CASE("every function is within one unit of the last place at floats of all magnitudes") {
+  for (const Function& function : functions()) {
+    CAPTURE(function.name);
+    std::vector<float> x;
+    std::uint64_t state = 7;
+    for (int i = 0; i < 60000; ++i) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      const auto bits = static_cast<std::uint32_t>(state >> 32);
+      float value = std::bit_cast<float>(bits);
+      if (i % 2 == 0) value = static_cast<float>(static_cast<std::int32_t>(bits)) * 0x1p-25f;  // -64 to 64
+      if (value != value) continue;
+      if (function.name == "exp_nonpositive" && value > 0) value = -value;
+      if (function.name == "log") value = std::abs(value);
+      // The reference itself cancels there.
+      if (function.name == "gelu_tanh" && (value < -5 || std::abs(value) > 1e9f)) continue;
+      x.push_back(value);
+    }
+    const std::vector<float> y = applied(function.name, x);
+    double worst = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double exact = reference(function.name, x[i]);
+      const bool overflows = std::abs(exact) >= 0x1.ffffffp127;
+      if (exact != exact || overflows || std::isinf(x[i])) continue;
+      const double error = error_in_ulp(y[i], exact);
+      if (error > worst) worst = error;
+      if (error > 1) FAIL_CHECK(fmt::format("{}({:a}) is {:a}, exactly {:a}: {:.3f} ulp", function.name, x[i], y[i], exact, error));
+    }
+    CHECK(worst > 0.4);  // the reference is another one
+  }
+}
+
+TEST_CASE("infinities, zeros and NaN") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const auto at = [](const char* name, float x) { return applied(name, {x})[0]; };
+  for (const Function& function : functions()) CHECK(std::isnan(at(function.name.c_str(), nan)));
+  CHECK(at("exp", -infinity) == 0);
+  CHECK(at("exp", infinity) == infinity);
+  CHECK(at("exp", 0) == 1);
+  CHECK(at("exp_nonpositive", -infinity) == 0);
+  CHECK(at("log", 0.0f) == -infinity);
+  CHECK(at("log", -0.0f) == -infinity);
+  CHECK(at("log", infinity) == infinity);
+  CHECK(at("log", 1) == 0);
+  CHECK(std::isnan(at("log", -1)));
+  CHECK(at("sigmoid", -infinity) == 0);
+  CHECK(at("sigmoid", infinity) == 1);
+  CHECK(at("silu", infinity) == infinity);
+  CHECK(std::isnan(at("silu", -infinity)));
+  CHECK(at("tanh", infinity) == 1);
+  CHECK(at("tanh", -infinity) == -1);
+  CHECK(at("erf", -infinity) == -1);
+  CHECK(std::signbit(at("tanh", -0.0f)));
+  CHECK(std::signbit(at("erf", -0.0f)));
+}
