@@ -123,7 +123,7 @@ Tally measure(const Program& program, const Reference& reference) {
   return tally;
 }
 
-void print_special_values(const Program& program) {
+void print_special_values(const Program& program, const Reference& reference) {
   Machine machine(program);
   const float infinity = std::numeric_limits<float>::infinity();
   const float list[] = {0.0f,      -0.0f,     infinity, -infinity, std::numeric_limits<float>::quiet_NaN(),
@@ -132,7 +132,11 @@ void print_special_values(const Program& program) {
   std::copy(std::begin(list), std::end(list), machine.input());
   machine.run();
   std::printf("  ");
-  for (int i = 0; i < 7; ++i) std::printf(" (%g) %g", list[i], machine.output()[i]);
+  for (int i = 0; i < 7; ++i) {
+    if (list[i] < reference.first || list[i] > reference.last) continue;
+    const float result = machine.output()[i];
+    std::printf(" (%g) %g", list[i], std::isnan(result) ? std::fabs(result) : result);
+  }
   std::printf("\n");
 }
 
@@ -143,7 +147,7 @@ bool report(const Program& program, const Reference& reference) {
       program.name.c_str(), instructions(program), tally.worst.error, tally.worst.input, tally.worst.input,
       tally.worst.result, tally.worst.truth,
       100.0 * static_cast<double>(tally.not_nearest) / static_cast<double>(tally.inputs));
-  print_special_values(program);
+  print_special_values(program, reference);
   if (tally.special > 0) {
     std::printf("   NaN, infinity or sign of zero differs at %llu inputs, first %.9g\n",
                 static_cast<unsigned long long>(tally.special), tally.special_input);
