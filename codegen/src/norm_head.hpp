@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "row_length.hpp"
+
 namespace isofold {
 
 /// How the texts of all norms begin: x, with the residual where there is one, under the name `h`.
@@ -21,8 +23,7 @@ struct NormHead {
 /// Throws UsageError for n outside 1..max_row_length or an eps that is negative or not finite.
 template <class Options>
 NormHead norm_head(std::string_view name, const Options& options) {
-  if (options.n < 1 || options.n > max_row_length)
-    throw UsageError(fmt::format("{}: n is {}, allowed is 1 to {}", name, options.n, max_row_length));
+  check_row_length(name, options.n);
   if (!std::isfinite(options.eps) || options.eps < 0)
     throw UsageError(fmt::format("{}: eps is {}, allowed is a finite number >= 0", name, options.eps));
   NormHead head;
