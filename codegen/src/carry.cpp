@@ -30,7 +30,8 @@ bool is_cheaper_from_inputs(const Spec& spec, const std::vector<Level>& level, i
   return spec.nodes[at(index)].op != Op::input && bytes < size_of(carried(spec, index, 0).dtype);
 }
 
-/// What a reduction takes from an element: its operand, or the two factors of a product.
+}  // namespace
+
 std::vector<int> taken_by(const Spec& spec, int reduction) {
   const Node& node = spec.nodes[at(reduction)];
   const Node& operand = spec.nodes[at(node.a)];
@@ -38,7 +39,18 @@ std::vector<int> taken_by(const Spec& spec, int reduction) {
   return {node.a};
 }
 
-}  // namespace
+std::vector<bool> needed_along_row(const Spec& spec, int root) {
+  const auto level = levels(spec);
+  std::vector<bool> out(spec.nodes.size(), false);
+  out[at(root)] = true;
+  for (int i = root; i >= 0; --i) {
+    const Node& node = spec.nodes[at(i)];
+    if (!out[at(i)] || (i != root && level[at(i)] <= Level::row)) continue;
+    for (int operand : {node.a, node.b, node.c})
+      if (operand >= 0) out[at(operand)] = true;
+  }
+  return out;
+}
 
 std::vector<Carried> carried_values(const Spec& spec) {
   const auto level = levels(spec);
@@ -85,20 +97,10 @@ std::vector<Carried> kept_calls(const Spec& spec) {
     const int pass = before[at(index)];
     if (spec.nodes[at(index)].op != Op::call || pass == 0 || level[at(index)] != Level::element) continue;
     // Needed in the pass whose reductions come next, and again after it.
-    const auto is_needed_by = [&](int root) { return needed_by(spec, root)[at(index)]; };
+    const auto is_needed_by = [&](int root) -> bool { return needed_by(spec, root)[at(index)]; };
     if (at(pass) >= by_pass.size() || std::none_of(by_pass[at(pass)].begin(), by_pass[at(pass)].end(), is_needed_by)) continue;
     bool again = false;
-    const auto needs_element = [&](int root) {  // on a way of values that vary along the row
-      std::vector<bool> reached(spec.nodes.size(), false);
-      reached[at(root)] = true;
-      for (int i = root; i > index; --i) {
-        const Node& node = spec.nodes[at(i)];
-        if (!reached[at(i)] || (i != root && level[at(i)] != Level::element)) continue;
-        for (int operand : {node.a, node.b, node.c})
-          if (operand >= 0) reached[at(operand)] = true;
-      }
-      return level[at(root)] == Level::element && reached[at(index)];
-    };
+    const auto needs_element = [&](int root) { return level[at(root)] == Level::element && needed_along_row(spec, root)[at(index)]; };
     for (const Output& output : spec.outputs) again = again || needs_element(output.value);
     for (std::size_t later = at(pass) + 1; later < by_pass.size(); ++later)
       for (const int reduction : by_pass[later]) again = again || needs_element(spec.nodes[at(reduction)].a);

@@ -22,6 +22,12 @@ std::vector<Carried> carried_values(const Spec& spec);
 /// Values of later passes that call functions and are needed again: computing them twice costs more than registers.
 std::vector<Carried> kept_calls(const Spec& spec);
 
+/// What a reduction takes from an element: its operand, or the two factors of a product.
+std::vector<int> taken_by(const Spec& spec, int reduction);
+
+/// Needed for `root`, without what only values that are known for the whole row need.
+std::vector<bool> needed_along_row(const Spec& spec, int root);
+
 /// 32-bit words that hold one leaf of a dtype.
 int words_per_leaf(DType dtype, const Fold& fold);
 

@@ -78,11 +78,11 @@ std::string CudaHelpers::use(std::string_view name) { return add({std::string(na
 
 std::string CudaHelpers::function(int index) {
   const Function& function = functions()[static_cast<std::size_t>(index)];
-  if (functions_.insert(index).second) cuda_function(function, *this);  // notes what it uses itself
+  if (!functions_.contains(index)) functions_[index] = cuda_function(function, *this);
   return "exact_" + function.name;
 }
 
-std::vector<std::pair<std::string, std::string>> CudaHelpers::texts() {
+std::vector<std::pair<std::string, std::string>> CudaHelpers::texts() const {
   std::vector<std::pair<std::string, std::string>> out;
   for (const std::string_view file : order) {
     std::vector<Used> of_file;
@@ -90,10 +90,8 @@ std::vector<std::pair<std::string, std::string>> CudaHelpers::texts() {
     std::sort(of_file.begin(), of_file.end(), [](const Used& a, const Used& b) { return a.name < b.name; });
     for (const Used& used : of_file) out.emplace_back(used.name, fill_template(file, {used.markers.begin(), used.markers.end()}));
   }
-  for (const int index : functions_) {
-    const Function& function = functions()[static_cast<std::size_t>(index)];
-    out.emplace_back("exact_" + function.name, cuda_function(function, *this));
-  }
+  for (const auto& [index, text] : functions_)
+    out.emplace_back("exact_" + functions()[static_cast<std::size_t>(index)].name, text);
   return out;
 }
 

@@ -2,7 +2,7 @@
 #include <isofold/codegen/dtype.hpp>
 #include <isofold/codegen/spec.hpp>
 
-#include <set>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,7 +39,7 @@ class CudaHelpers {
   static std::span<const std::string_view> names();
 
   /// (name, text) of every used helper, dependencies first, in an order that never changes.
-  std::vector<std::pair<std::string, std::string>> texts();
+  std::vector<std::pair<std::string, std::string>> texts() const;
 
  private:
   struct Used {
@@ -51,7 +51,7 @@ class CudaHelpers {
   std::string add(Used used);
   int arch_;
   std::vector<Used> used_;
-  std::set<int> functions_;
+  std::map<int, std::string> functions_;  // texts
 };
 
 }  // namespace isofold

@@ -189,7 +189,7 @@ std::vector<int> CudaKernelWriter::late_columns() const {
   std::vector<bool> needed(spec_.nodes.size(), false);
   for (const Output& output : spec_.outputs) {
     if (is_token_output(output) || before_[static_cast<std::size_t>(output.value)]) continue;
-    const auto more = needed_along_row(output.value);
+    const auto more = needed_along_row(spec_, output.value);
     for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
   }
   std::vector<int> columns = inputs_of(needed, Extent::column);
@@ -290,7 +290,7 @@ void CudaKernelWriter::write_later_pass() {
     for (const Carried& carried : carried_) expression_.unbind(carried.node);
     std::vector<bool> needed(spec_.nodes.size(), false);
     for (const int reduction : pass_reductions()) {
-      const auto more = needed_along_row(reduction);
+      const auto more = needed_along_row(spec_, reduction);
       for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
     }
     rows = inputs_of(needed, Extent::row);
@@ -376,7 +376,7 @@ void CudaKernelWriter::write_output_pass() {
     std::vector<bool> needed(spec_.nodes.size(), false);
     for (const Output& output : spec_.outputs) {
       if (is_token_output(output)) continue;
-      const auto more = needed_along_row(output.value);
+      const auto more = needed_along_row(spec_, output.value);
       for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
     }
     rows = inputs_of(needed, Extent::row);
@@ -408,27 +408,12 @@ void CudaKernelWriter::write_output_pass() {
   close_batches();
 }
 
-/// Operands of the pass's reductions, or the factors of a sum of products: what is computed for every element.
+/// What the pass's reductions take from every element.
 std::vector<int> CudaKernelWriter::taken_by_pass() const {
   std::vector<int> out;
   for (const int reduction : pass_reductions()) {
-    const Node& node = spec_.nodes[static_cast<std::size_t>(reduction)];
-    const Node& operand = spec_.nodes[static_cast<std::size_t>(node.a)];
-    if (node.op == Op::sum && operand.op == Op::mul) out.insert(out.end(), {operand.a, operand.b});
-    else out.push_back(node.a);
-  }
-  return out;
-}
-
-/// Needed for `root`, without what only values that are known for the whole row need.
-std::vector<bool> CudaKernelWriter::needed_along_row(int root) const {
-  std::vector<bool> out(spec_.nodes.size(), false);
-  out[static_cast<std::size_t>(root)] = true;
-  for (int i = root; i >= 0; --i) {
-    const Node& node = spec_.nodes[static_cast<std::size_t>(i)];
-    if (!out[static_cast<std::size_t>(i)] || (i != root && level_[static_cast<std::size_t>(i)] <= Level::row)) continue;
-    for (int operand : {node.a, node.b, node.c})
-      if (operand >= 0) out[static_cast<std::size_t>(operand)] = true;
+    const auto taken = taken_by(spec_, reduction);
+    out.insert(out.end(), taken.begin(), taken.end());
   }
   return out;
 }

@@ -8,6 +8,11 @@
 
 namespace isofold {
 
+/// Where word w of a value waits whose words begin at the leaf's word `first`.
+std::string CudaKernelWriter::staged_word(int first) const {
+  return fmt::format("staged[({} * STAGED_WORDS + {}w) * BLOCK_THREADS]", leaf_index(), first ? fmt::format("{} + ", first) : "");
+}
+
 void CudaKernelWriter::write_staged(bool to_shared) {
   if (!to_shared)
     for (std::size_t i = 0; i < kept_.size(); ++i)
@@ -22,7 +27,7 @@ void CudaKernelWriter::write_staged(bool to_shared) {
     }
     const bool exact = is_exact(carried);
     const std::string name = name_of_node(carried.node) + (exact ? "" : "_words") + slot();
-    const std::string at = fmt::format("staged[({} * STAGED_WORDS + {}w) * BLOCK_THREADS]", leaf_index(), first ? fmt::format("{} + ", first) : "");
+    const std::string at = staged_word(first);
     code_.unrolled("w", fmt::format("{}", words));
     if (to_shared) code_.line("{} = {};", at, fmt::format(fmt::runtime(exact ? "__float_as_uint({}[w])" : "{}[w]"), name));
     else code_.line("{}[w] = {};", name, exact ? fmt::format("__uint_as_float({})", at) : at);
@@ -99,8 +104,7 @@ void CudaKernelWriter::write_kept() {
 
 void CudaKernelWriter::write_kept_staged(std::size_t kept, bool to_shared) {
   const std::string name = name_of_node(kept_[kept].node) + slot();
-  const int first = kept_place_[kept];
-  const std::string at = fmt::format("staged[({} * STAGED_WORDS + {}w) * BLOCK_THREADS]", leaf_index(), first ? fmt::format("{} + ", first) : "");
+  const std::string at = staged_word(kept_place_[kept]);
   code_.unrolled("w", "LEAF");
   if (to_shared) code_.line("{} = __float_as_uint({}[w]);", at, name);
   else code_.line("{}[w] = __uint_as_float({});", name, at);

@@ -57,6 +57,7 @@ class CudaKernelWriter {
   void write_carried();
   void keep_values();
   void write_kept();
+  std::string staged_word(int first) const;
   void write_kept_staged(std::size_t kept, bool to_shared);
   void write_chains();
   void write_chain(int reduction, std::vector<std::pair<int, std::string>>& rebound);
@@ -82,7 +83,6 @@ class CudaKernelWriter {
   std::vector<bool> needed_by_passes(std::size_t first) const;
   const std::vector<int>& pass_reductions() const { return by_pass_[pass_]; }
   std::vector<int> taken_by_pass() const;
-  std::vector<bool> needed_along_row(int root) const;
   Op reduction_op(int reduction) const { return spec_.nodes[static_cast<std::size_t>(reduction)].op; }
   std::string combined(int reduction, const std::string& a, const std::string& b) const;
   std::string identity(int reduction) const;
