@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <isofold/codegen/device_traits.hpp>
+#include <isofold/codegen/fold.hpp>
+#include <isofold/codegen/operators.hpp>
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cuda_emitter.hpp>
 #include <isofold/codegen/rms_norm.hpp>
@@ -76,6 +79,17 @@ TEST_CASE("a folder of templates replaces the embedded ones, and its mistakes ar
   use_template_folder("");
   CHECK(emit_cuda(plan).text == embedded);
   std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("every named operator has one text for a plan, however often it is asked for") {
+  for (const NamedOperator& named : named_operators()) {
+    CAPTURE(named.name);
+    const Spec spec = named.make(8192, DType::f32);
+    for (const Plan& plan : candidates(spec, default_fold(spec), traits_of_arch("sm_90").value())) {
+      const std::string first = emit_cuda(plan).text;
+      for (int again = 0; again < 3; ++again) REQUIRE(emit_cuda(plan).text == first);
+    }
+  }
 }
 
 TEST_CASE("the PTX lint finds what would change a bit, and only that") {
