@@ -164,7 +164,7 @@ PinnedBuffer::PinnedBuffer(ContextPointer context, std::size_t bytes) : bytes_(b
   handle_ = {std::move(context), pointer};
 }
 
-void Function::launch(CUstream stream, const LaunchShape& shape, void** arguments) const {
+void DeviceFunction::launch(CUstream stream, const LaunchShape& shape, void** arguments) const {
   const DriverLaunch launch(shape, stream);
   run(*context_, "cuLaunchKernelEx",
       [&](auto& api) { return api.cuLaunchKernelEx(&launch.config, handle_, arguments, nullptr); });
@@ -178,12 +178,12 @@ Module::Module(ContextPointer context, std::string_view cubin) {
   handle_ = {std::move(context), library};
 }
 
-Function Module::function(const std::string& name, unsigned max_shared_bytes, bool large_cluster) const {
+DeviceFunction Module::function(const std::string& name, unsigned max_shared_bytes, bool large_cluster) const {
   const Context& context = *handle_.context();
   const Driver& driver = context.driver();
   const FunctionTable& api = context.api();
   const CurrentContext current(context);
-  Function function;
+  DeviceFunction function;
   function.context_ = &context;
   CUkernel kernel = nullptr;
   driver.check(api.cuLibraryGetKernel(&kernel, handle_.get(), name.c_str()), "cuLibraryGetKernel");

@@ -118,7 +118,7 @@ struct LaunchShape {
 };
 
 /// One kernel of a Module, loaded, valid while the Module lives. Copyable.
-class Function {
+class DeviceFunction {
  public:
   /// Puts the kernel into the stream: no allocation, no wait. `arguments[i]` points at the i-th argument.
   void launch(cuda::CUstream stream, const LaunchShape& shape, void** arguments) const;
@@ -137,7 +137,7 @@ class Module {
   /// The kernel `name`, loaded now, so that a launch inside a graph capture has nothing left to load.
   /// `max_shared_bytes` is the most dynamic shared memory of any launch; `large_cluster` allows more than 8
   /// blocks.
-  Function function(const std::string& name, unsigned max_shared_bytes = 0, bool large_cluster = false) const;
+  DeviceFunction function(const std::string& name, unsigned max_shared_bytes = 0, bool large_cluster = false) const;
 
  private:
   DriverHandle<cuda::CUlibrary, release::library> handle_;

@@ -46,7 +46,7 @@ void GpuKernel::launch(CUstream_st* stream, const Parameters& parameters, std::i
     if (workspace == nullptr) throw InternalError("a kernel that needs a workspace was launched without one");
     pointers[parameters.count] = &workspace;
   }
-  for (const Function& function : functions_) function.launch(stream, launch_shape, pointers.data());
+  for (const DeviceFunction& function : functions_) function.launch(stream, launch_shape, pointers.data());
 }
 
 }  // namespace isofold

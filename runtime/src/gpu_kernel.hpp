@@ -14,12 +14,12 @@ class GpuKernel final : public Kernel {
               void* workspace = nullptr) const override;
 
   /// Of each kernel, in launch order.
-  const std::vector<Function>& functions() const { return functions_; }
+  const std::vector<DeviceFunction>& functions() const { return functions_; }
   LaunchShape shape(std::int64_t tokens) const;
 
  private:
   Module module_;
-  std::vector<Function> functions_;
+  std::vector<DeviceFunction> functions_;
   LaunchShape shape_;  // without the grid
   bool needs_workspace_ = false;
 };

@@ -171,7 +171,7 @@ TEST_CASE("a launch passes its shape, attributes and arguments") {
   const auto context = std::make_shared<const Context>(fake.driver, 0);
   {
     const Module module(context, "cubin of the test");
-    const Function function = module.function("kernel", 100'000, true);
+    const DeviceFunction function = module.function("kernel", 100'000, true);
     CHECK(fake.seen.function_loads == 1);
     CHECK(fake.seen.function_attributes.at(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) == 100'000);
     CHECK(fake.seen.function_attributes.at(CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED) == 1);

@@ -78,7 +78,7 @@ Measurement measure_copy_gpu(RuntimeImpl& runtime, std::size_t half, const Timin
     unsigned threads, per_block;
   };
   for (const Variant& variant : {Variant{"isofold_copy_1", 512, 512}, Variant{"isofold_copy_4", 256, 1024}}) {
-    const Function function = module.function(variant.name);
+    const DeviceFunction function = module.function(variant.name);
     timer.add(launches, [&](CUstream_st* stream) {
       auto count = static_cast<long long>(half / access_bytes);
       LaunchShape shape;
@@ -142,7 +142,7 @@ Measurement measure_copy(RuntimeImpl& runtime, std::int64_t bytes, const TimingE
 Measurement measure_empty_kernel(RuntimeImpl& runtime, const TimingEffort& effort) {
   if (!runtime.is_gpu()) throw UsageError("an empty kernel can be measured on a CUDA device only");
   const Module module = baseline_module(runtime);
-  const Function function = module.function("isofold_empty");
+  const DeviceFunction function = module.function("isofold_empty");
   GraphTimer timer(runtime.context());
   timer.add(empty_launches, [&](CUstream_st* stream) {
     LaunchShape shape;

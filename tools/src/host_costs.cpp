@@ -1,19 +1,16 @@
 #include "host_costs.hpp"
 
-#include <stdlib.h>
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <isofold/error.hpp>
 
 #include "bench_timing.hpp"
+#include "programs.hpp"
 #include "runtime_impl.hpp"
 
 namespace isofold::tools {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-namespace fs = std::filesystem;
 
 constexpr int launches_in_a_row =
     500;  // fewer than a stream's queue holds: the host never waits for the device
@@ -54,33 +51,11 @@ void measure_launches(const Runtime& runtime, const Problem& problem, HostCosts&
   if (!impl.is_gpu()) return;
   const Module module(impl.context(),
                       impl.store().cubin(empty_source, "isofold_empty_launch.cu", runtime.device().arch));
-  const Function function = module.function("isofold_empty_launch");
+  const DeviceFunction function = module.function("isofold_empty_launch");
   LaunchShape shape;
   shape.block[0] = 32;
   costs.empty_launch = back_to_back(queue, [&] { function.launch(queue.stream(), shape, nullptr); });
 }
-
-/// A folder that goes with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::error_code error;
-    const fs::path parent = fs::temp_directory_path(error);
-    path_ = (error ? fs::path("/tmp") : parent).string() + "/isofold-XXXXXX";
-    if (mkdtemp(path_.data()) == nullptr)
-      throw UsageError("no temporary folder can be made in " + parent.string());
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 double prepare_time(Operator& op) {
   const std::int64_t one = 1;
