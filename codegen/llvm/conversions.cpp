@@ -18,6 +18,23 @@ llvm::Value* widen_f16(Builder& builder, llvm::Value* bits) {
       builder, builder.CreateOr(value, builder.CreateSelect(is_special, constant(0x7f800000), constant(0))));
 }
 
+/// As in f16: the bias is mended by a product with 2^120.
+llvm::Value* widen_e4m3(Builder& builder, llvm::Value* bits) {
+  llvm::Type* type = bits->getType();
+  const auto constant = [&](std::uint32_t value) { return int_constant(type, value); };
+  llvm::Value* low = builder.CreateAnd(bits, constant(0x7f));
+  llvm::Value* placed = as_floats(builder, builder.CreateShl(low, constant(20)));
+  llvm::Value* magnitude = as_bits(builder, builder.CreateFMul(placed, float_constant(placed->getType(), 0x1p120f)));
+  magnitude = builder.CreateSelect(builder.CreateICmpEQ(low, constant(0x7f)), constant(0x7fffffff), magnitude);
+  return as_floats(builder, builder.CreateOr(magnitude, builder.CreateShl(builder.CreateAnd(bits, constant(0x80)), constant(24))));
+}
+
+llvm::Value* widen_i8(Builder& builder, llvm::Value* bits) {
+  llvm::Type* type = bits->getType();
+  llvm::Value* number = builder.CreateAShr(builder.CreateShl(bits, int_constant(type, 24)), int_constant(type, 24));
+  return builder.CreateSIToFP(number, vector_type(builder.getFloatTy(), width_of(bits)));
+}
+
 llvm::Value* narrow_f16(Builder& builder, llvm::Value* value) {
   llvm::Value* bits = as_bits(builder, value);
   llvm::Type* type = bits->getType();
@@ -86,6 +103,8 @@ llvm::Type* storage(Builder& builder, DType dtype) { return builder.getIntNTy(st
 
 llvm::Value* widen(Builder& builder, llvm::Value* bits, DType dtype) {
   if (dtype == DType::f16) return widen_f16(builder, bits);
+  if (dtype == DType::e4m3) return widen_e4m3(builder, bits);
+  if (dtype == DType::i8) return widen_i8(builder, bits);
   if (dtype == DType::bf16) bits = builder.CreateShl(bits, int_constant(bits->getType(), 16));
   return as_floats(builder, bits);
 }
@@ -96,8 +115,8 @@ llvm::Value* narrow(Builder& builder, llvm::Value* value, DType dtype) {
   if (dtype == DType::e4m3) return narrow_e4m3(builder, value);
   if (dtype == DType::i8) return narrow_i8(builder, value);
   llvm::Value* bits = as_bits(builder, value);
-  return builder.CreateSelect(builder.CreateFCmpUNO(value, value), int_constant(bits->getType(), 0x7fffffff),
-                              bits);
+  const std::uint64_t canonical_nan = dtype == DType::f64 ? 0x7fffffffffffffff : 0x7fffffff;
+  return builder.CreateSelect(builder.CreateFCmpUNO(value, value), int_constant(bits->getType(), canonical_nan), bits);
 }
 
 }  // namespace isofold

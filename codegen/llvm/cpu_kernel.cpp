@@ -27,15 +27,21 @@ void check(llvm::Error error) {
 /// What LLVM calls for `fma` on a processor without the instruction. The C library's is exact, whatever the
 /// name would resolve to in this process.
 float exact_fma(float a, float b, float c) { return std::fma(a, b, c); }
+double exact_wide_fma(double a, double b, double c) { return std::fma(a, b, c); }
 
 llvm::orc::SymbolMap runtime_symbols(llvm::orc::LLJIT& jit) {
-  const auto address = llvm::orc::ExecutorAddr::fromPtr(&exact_fma);
+  llvm::orc::SymbolMap symbols;
+  const auto define = [&](const char* name, llvm::orc::ExecutorAddr address) {
 #if LLVM_VERSION_MAJOR >= 17
-  const llvm::orc::ExecutorSymbolDef definition(address, llvm::JITSymbolFlags::Exported);
+    const llvm::orc::ExecutorSymbolDef definition(address, llvm::JITSymbolFlags::Exported);
 #else
-  const llvm::JITEvaluatedSymbol definition(address.getValue(), llvm::JITSymbolFlags::Exported);
+    const llvm::JITEvaluatedSymbol definition(address.getValue(), llvm::JITSymbolFlags::Exported);
 #endif
-  return {{jit.mangleAndIntern("fmaf"), definition}};
+    symbols[jit.mangleAndIntern(name)] = definition;
+  };
+  define("fmaf", llvm::orc::ExecutorAddr::fromPtr(&exact_fma));
+  define("fma", llvm::orc::ExecutorAddr::fromPtr(&exact_wide_fma));
+  return symbols;
 }
 
 }  // namespace

@@ -99,10 +99,22 @@ llvm::Value* emit_operation(Builder& builder, const Node& node, bool integers, l
 
 bool RowValues::is_scalar(int node) const { return levels_[at(node)] <= Level::row; }
 
-void RowValues::emit_before_passes(const std::function<llvm::Value*(int tensor)>& token_input) {
+void RowValues::emit_before_passes(std::function<llvm::Value*(int tensor, llvm::Value* place)> read) {
+  read_ = std::move(read);
   for (std::size_t index = 0; index < spec_.nodes.size(); ++index)
-    if (spec_.nodes[index].op == Op::input && levels_[index] == Level::row) scalars_[index] = token_input(spec_.nodes[index].tensor);
+    if (spec_.nodes[index].op == Op::input && levels_[index] == Level::row)
+      scalars_[index] = read_(spec_.nodes[index].tensor, builder_.getInt32(0));
   emit(Level::row, 0);
+}
+
+/// The element that a computed place names; NaN where the row has none.
+llvm::Value* RowValues::element(const Node& node) {
+  llvm::Value* nan = llvm::ConstantFP::getNaN(builder_.getFloatTy());
+  if (spec_.n == 0) return nan;
+  llvm::Value* place = scalars_[at(node.a)];
+  llvm::Value* exists = builder_.CreateICmpULT(place, builder_.getInt32(static_cast<std::uint32_t>(spec_.n)));
+  llvm::Value* value = read_(node.tensor, builder_.CreateSelect(exists, place, builder_.getInt32(0)));
+  return builder_.CreateSelect(exists, value, nan);
 }
 
 void RowValues::emit(Level level, int passes) {
@@ -112,9 +124,11 @@ void RowValues::emit(Level level, int passes) {
     const auto operand = [&](int i) { return i < 0 ? nullptr : scalars_[at(i)]; };
     llvm::Value*& value = scalars_[index];
     if (node.op == Op::constant)
-      value = float_constant(builder_.getFloatTy(), node.value);
+      value = float_constant(real(), node.value);
     else if (node.op == Op::integer)
       value = int_constant(builder_.getInt32Ty(), static_cast<std::uint32_t>(node.integer));
+    else if (node.op == Op::element)
+      value = element(node);
     else if (is_reduction(node.op))
       value = results_.at(static_cast<int>(index));
     else

@@ -18,12 +18,15 @@ class RowValues {
   }
   const Spec& spec() const { return spec_; }
   Builder& builder() { return builder_; }
+  /// The type of its numbers: float, or double in a Spec of f64.
+  llvm::Type* real() const { return is_wide(spec_) ? builder_.getDoubleTy() : builder_.getFloatTy(); }
 
   bool is_scalar(int node) const;
   /// Emits every constant: once, where they dominate all rows.
   void emit_constants() { emit(Level::constant, 0); }
-  /// Emits every value of level row that is known before any pass. `token_input(tensor)` gives an input of extent token.
-  void emit_before_passes(const std::function<llvm::Value*(int tensor)>& token_input);
+  /// Begins a row: emits every value of level row that is known before any pass. `read(tensor, place)` gives the element
+  /// there of the row's part of an input, widened.
+  void emit_before_passes(std::function<llvm::Value*(int tensor, llvm::Value* place)> read);
   /// Emits every value of level row that is known after `passes` passes, given the results of the last one's reductions.
   void emit_after_pass(int passes, std::map<int, llvm::Value*> results) {
     results_ = std::move(results);
@@ -37,12 +40,14 @@ class RowValues {
 
  private:
   void emit(Level level, int passes);
+  llvm::Value* element(const Node& node);
 
   Builder& builder_;
   const Spec& spec_;
   std::vector<Level> levels_;
   std::vector<Type> types_;
   std::vector<int> passes_;
+  std::function<llvm::Value*(int, llvm::Value*)> read_;  // one element of the row's tensors
   std::map<int, llvm::Value*> results_;  // of reductions
   std::vector<llvm::Value*> scalars_;
   std::map<std::pair<int, int>, llvm::Value*> hoisted_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 namespace isofold {
 namespace {
@@ -28,7 +29,7 @@ FoldEmitter::FoldEmitter(RowValues& row, const Fold& fold, int width)
       width_(std::min(width, fold.lanes)),
       groups_(fold.lanes / width_),
       leaves_per_segment_(isofold::leaves_per_segment(fold, n_)) {
-  llvm::Type* vector = vector_type(builder_.getFloatTy(), width_);
+  llvm::Type* vector = vector_type(row_.real(), width_);
   if (fold.lanes * fold.leaf <= unrolled_elements) {
     for (int group = 0; group < groups_; ++group)
       accumulators_.push_back(local_array(builder_, vector, 1, "lanes"));
@@ -36,7 +37,7 @@ FoldEmitter::FoldEmitter(RowValues& row, const Fold& fold, int width)
   } else {
     accumulators_.push_back(local_array(builder_, vector, groups_, "lanes"));
   }
-  segments_ = local_array(builder_, builder_.getFloatTy(), fold.segments, "segments");
+  segments_ = local_array(builder_, row_.real(), fold.segments, "segments");
   std::vector<std::uint16_t> places;
   for (int segment = 0; segment < fold.segments; ++segment)
     places.push_back(static_cast<std::uint16_t>(reversed(segment, fold.segments)));
@@ -48,6 +49,7 @@ FoldEmitter::FoldEmitter(RowValues& row, const Fold& fold, int width)
 llvm::Value* FoldEmitter::reduce(int node, const ValueList& pointers) {
   reduction_ = node;
   op_ = row_.spec().nodes[static_cast<std::size_t>(node)].op;
+  if (n_ == 0) return float_constant(row_.real(), op_ == Op::sum ? 0.0f : std::nanf(""));
   LeafLoads loads(builder_, row_.spec(), fold_, width_, pointers);
   loads_ = &loads;
   const std::int64_t segment_elements = leaves_per_segment_ * fold_.leaf;
@@ -66,7 +68,7 @@ llvm::Value* FoldEmitter::reduce(int node, const ValueList& pointers) {
     store(segment(first, n_ % segment_elements), builder_.getInt64(static_cast<std::uint64_t>(full)));
     ++done;
   }
-  llvm::Value* nothing = float_constant(builder_.getFloatTy(), identity_of(op_));
+  llvm::Value* nothing = float_constant(row_.real(), identity_of(op_));
   for (; done < fold_.segments; ++done) store(nothing, builder_.getInt64(static_cast<std::uint64_t>(done)));
   loads_ = nullptr;
   return segment_tree();
@@ -107,7 +109,7 @@ void FoldEmitter::round(llvm::Value* first, std::int64_t count, bool fresh) {
     group(constant(whole), offset_by(builder_, first, whole * elements), rest, fresh);
     ++done;
   }
-  llvm::Value* nothing = float_constant(vector_type(builder_.getFloatTy(), width_), identity_of(op_));
+  llvm::Value* nothing = float_constant(vector_type(row_.real(), width_), identity_of(op_));
   for (; fresh && done < groups_; ++done) builder_.CreateStore(nothing, accumulator(constant(done)));
 }
 
@@ -115,7 +117,7 @@ void FoldEmitter::group(llvm::Value* group, llvm::Value* first, int count, bool 
   const Spec& spec = row_.spec();
   const Node& total = spec.nodes[static_cast<std::size_t>(reduction_)];
   const Node& summand = spec.nodes[static_cast<std::size_t>(total.a)];
-  llvm::Type* vector = vector_type(builder_.getFloatTy(), width_);
+  llvm::Type* vector = vector_type(row_.real(), width_);
   llvm::Value* slot = accumulator(group);
   llvm::Value* chain = fresh ? float_constant(vector, identity_of(op_)) : builder_.CreateLoad(vector, slot);
   std::map<int, ValueList> loaded;
@@ -153,7 +155,7 @@ llvm::Value* FoldEmitter::places(llvm::Value* first, int element) {
 }
 
 llvm::Value* FoldEmitter::lane_tree() {
-  llvm::Type* vector = vector_type(builder_.getFloatTy(), width_);
+  llvm::Type* vector = vector_type(row_.real(), width_);
   ValueList lanes;
   for (int group = 0; group < groups_; ++group)
     lanes.push_back(
@@ -176,12 +178,12 @@ llvm::Value* FoldEmitter::lane_tree() {
 
 llvm::Value* FoldEmitter::segment_tree() {
   const int width = std::min(fold_.segments, 16);
-  llvm::Type* vector = vector_type(builder_.getFloatTy(), width);
+  llvm::Type* vector = vector_type(row_.real(), width);
   ValueList sums;
   for (int first = 0; first < fold_.segments; first += width) {
     llvm::Value* index = builder_.getInt64(static_cast<std::uint64_t>(first));
     sums.push_back(
-        builder_.CreateLoad(vector, element_address(builder_, builder_.getFloatTy(), segments_, index)));
+        builder_.CreateLoad(vector, element_address(builder_, row_.real(), segments_, index)));
   }
   for (std::size_t half = sums.size() / 2; half >= 1; half /= 2)
     for (std::size_t i = 0; i < half; ++i) sums[i] = combined(sums[i], sums[i + half]);
@@ -194,7 +196,7 @@ llvm::Value* FoldEmitter::segment_tree() {
 llvm::Value* FoldEmitter::accumulator(llvm::Value* group) {
   if (accumulators_.size() > 1 || groups_ == 1)
     return accumulators_[llvm::cast<llvm::ConstantInt>(group)->getZExtValue()];
-  return element_address(builder_, vector_type(builder_.getFloatTy(), width_), accumulators_[0], group);
+  return element_address(builder_, vector_type(row_.real(), width_), accumulators_[0], group);
 }
 
 llvm::Value* FoldEmitter::segment_place(llvm::Value* segment) {
@@ -206,7 +208,7 @@ llvm::Value* FoldEmitter::segment_place(llvm::Value* segment) {
     llvm::Value* address = element_address(builder_, builder_.getInt16Ty(), places_, segment);
     place = builder_.CreateZExt(builder_.CreateLoad(builder_.getInt16Ty(), address), builder_.getInt64Ty());
   }
-  return element_address(builder_, builder_.getFloatTy(), segments_, place);
+  return element_address(builder_, row_.real(), segments_, place);
 }
 
 }  // namespace isofold

@@ -13,8 +13,8 @@ int width_of(const llvm::Value* value) {
   return vector ? static_cast<int>(vector->getNumElements()) : 1;
 }
 
-llvm::Value* float_constant(llvm::Type* type, float value) {
-  return llvm::ConstantFP::get(type, llvm::APFloat(value));
+llvm::Value* float_constant(llvm::Type* type, double value) {
+  return llvm::ConstantFP::get(type, value);
 }
 
 llvm::Value* int_constant(llvm::Type* type, std::uint64_t value) {
@@ -26,11 +26,12 @@ llvm::Value* splat(Builder& builder, llvm::Value* value, int width) {
 }
 
 llvm::Value* as_bits(Builder& builder, llvm::Value* floats) {
-  return builder.CreateBitCast(floats, vector_type(builder.getInt32Ty(), width_of(floats)));
+  return builder.CreateBitCast(floats, vector_type(builder.getIntNTy(floats->getType()->getScalarSizeInBits()), width_of(floats)));
 }
 
 llvm::Value* as_floats(Builder& builder, llvm::Value* bits) {
-  return builder.CreateBitCast(bits, vector_type(builder.getFloatTy(), width_of(bits)));
+  const bool wide = bits->getType()->getScalarSizeInBits() == 64;
+  return builder.CreateBitCast(bits, vector_type(wide ? builder.getDoubleTy() : builder.getFloatTy(), width_of(bits)));
 }
 
 llvm::Value* shuffle(Builder& builder, llvm::Value* a, llvm::Value* b, const Mask& mask) {

@@ -18,13 +18,13 @@ llvm::Type* vector_type(llvm::Type* element, int width);
 int width_of(const llvm::Value* value);
 
 /// The constant in every element of a value of type `type`.
-llvm::Value* float_constant(llvm::Type* type, float value);
+llvm::Value* float_constant(llvm::Type* type, double value);
 llvm::Value* int_constant(llvm::Type* type, std::uint64_t value);
 
 /// `value` in every one of `width` elements.
 llvm::Value* splat(Builder& builder, llvm::Value* value, int width);
 
-/// Same width: floats as their 32 bits, and back.
+/// Same width: floats as their 32 bits (doubles as their 64), and back.
 llvm::Value* as_bits(Builder& builder, llvm::Value* floats);
 llvm::Value* as_floats(Builder& builder, llvm::Value* bits);
 

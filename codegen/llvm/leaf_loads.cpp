@@ -42,7 +42,7 @@ LeafLoads::LeafLoads(Builder& builder, const Spec& spec, const Fold& fold, int w
     : builder_(builder), spec_(spec), leaf_(fold.leaf), width_(width), pointers_(std::move(pointers)) {
   bool transposes = false;
   for (std::size_t tensor = 0; tensor < spec.inputs.size(); ++tensor)
-    if (spec.inputs[tensor].extent != Extent::token) transposes = transposes || leaf_bytes(static_cast<int>(tensor)) >= part_bytes;
+    if (spec.inputs[tensor].extent == Extent::row || spec.inputs[tensor].extent == Extent::column) transposes = transposes || leaf_bytes(static_cast<int>(tensor)) >= part_bytes;
   for (int position = 0; position < width; ++position)
     lane_at_.push_back(transposes && width >= 4 ? width / 4 * (position % 4) + position / 4 : position);
 }
@@ -121,7 +121,8 @@ ValueList LeafLoads::element_by_element(int tensor, llvm::Value* first, int coun
       llvm::Value* value = loaded(tensor, element, first, offset);
       vector = width_ == 1 ? value : builder_.CreateInsertElement(vector, value, builder_.getInt64(position));
     }
-    result.push_back(builder_.CreateZExt(vector, vector_type(builder_.getInt32Ty(), width_)));
+    if (element->getIntegerBitWidth() < 32) vector = builder_.CreateZExt(vector, vector_type(builder_.getInt32Ty(), width_));
+    result.push_back(vector);
   }
   return result;
 }
@@ -130,19 +131,18 @@ ValueList LeafLoads::load(int tensor, llvm::Value* first, int count) {
   const DType dtype = spec_.inputs[static_cast<std::size_t>(tensor)].dtype;
   const bool whole = count >= width_ * leaf_;
   ValueList bits;
-  if (width_ < 4 || leaf_bytes(tensor) < 4 || (leaf_bytes(tensor) < part_bytes && !whole)) {
+  if (width_ < 4 || dtype == DType::f64 || leaf_bytes(tensor) < 4 || (leaf_bytes(tensor) < part_bytes && !whole)) {
     bits = element_by_element(tensor, first, count);
   } else {
     const ValueList words = leaf_bytes(tensor) >= part_bytes ? words_by_transposition(tensor, first, count)
                                                              : words_of_small_leaves(tensor, first);
-    if (dtype == DType::f32) {
-      bits = words;
-    } else {
-      for (llvm::Value* word : words) {
-        bits.push_back(builder_.CreateAnd(word, int_constant(word->getType(), 0xffff)));
-        bits.push_back(builder_.CreateLShr(word, int_constant(word->getType(), 16)));
+    const int width = 8 * static_cast<int>(size_of(dtype));  // bits of an element
+    const std::uint64_t mask = (std::uint64_t{1} << width) - 1;
+    for (llvm::Value* word : words)
+      for (int place = 0; place < 32; place += width) {
+        llvm::Value* shifted = place == 0 ? word : builder_.CreateLShr(word, int_constant(word->getType(), static_cast<std::uint64_t>(place)));
+        bits.push_back(place + width == 32 ? shifted : builder_.CreateAnd(shifted, int_constant(word->getType(), mask)));
       }
-    }
   }
   for (llvm::Value*& value : bits) value = widen(builder_, value, dtype);
   return bits;

@@ -21,7 +21,7 @@ class LeafLoads {
   /// Lane of the block that a position of its vectors holds.
   const Mask& lane_at() const { return lane_at_; }
 
-  /// Element j of every leaf as binary32, for j = 0 .. leaf - 1, of the block at element `first` of which
+  /// Element j of every leaf as binary32 (f64: binary64), for j = 0 .. leaf - 1, of the block at element `first` of which
   /// `count` elements exist (the rest holds anything finite).
   ValueList load(int tensor, llvm::Value* first, int count);
 

@@ -32,7 +32,10 @@ OutputEmitter::OutputEmitter(RowValues& row, int width, bool streaming)
   int halves = 0;
   bool bytes = false;
   for (const Tensor& tensor : spec_.inputs)
-    if (tensor.extent != Extent::token) halves += tensor.dtype == DType::f32 ? -1 : 1;
+    if (tensor.extent == Extent::row || tensor.extent == Extent::column) {
+      halves += tensor.dtype == DType::f32 ? -1 : 1;
+      bytes = bytes || size_of(tensor.dtype) == 1;
+    }
   for (const Output& output : spec_.outputs) {
     if (output.extent == Extent::token) continue;
     outputs_.push_back(&output);
@@ -164,7 +167,7 @@ llvm::Value* OutputEmitter::pointer_of(const Output& output) const {
 void OutputEmitter::store_number(std::size_t output) {
   const DType dtype = spec_.outputs[output].dtype;
   llvm::Value* bits = narrow(builder_, row_.scalar(spec_.outputs[output].value), dtype);
-  bits = builder_.CreateTrunc(bits, storage(builder_, dtype));
+  if (size_of(dtype) < 4) bits = builder_.CreateTrunc(bits, storage(builder_, dtype));
   builder_.CreateAlignedStore(bits, pointers_->outputs[output], llvm::Align(size_of(dtype)));
 }
 

@@ -35,23 +35,19 @@ llvm::Function* declare(llvm::Module& module, const CpuSchedule& schedule) {
 /// Base pointers and row strides of the tensors, read once for all rows.
 class Tensors {
  public:
-  Tensors(Builder& builder, const Spec& spec, llvm::Function* function) : builder_(builder) {
+  Tensors(Builder& builder, const Spec& spec, llvm::Function* function) : builder_(builder), n_(spec.n) {
     std::uint64_t strides = 0;
     const auto read = [&](unsigned list, std::size_t index, llvm::Type* type, const std::string& name) {
       llvm::Value* place = builder.CreateConstGEP1_64(type, function->getArg(list), index);
       return builder.CreateLoad(type, place, name);
     };
-    const auto add = [&](unsigned list, std::size_t index, const std::string& name, DType dtype, bool row) {
-      llvm::Value* base = read(list, index, builder.getPtrTy(), name);
-      llvm::Value* stride = row ? read(2, strides++, builder.getInt64Ty(), name + ".stride") : nullptr;
-      return Tensor{base, stride, name, storage(builder, dtype)};
+    const auto add = [&](unsigned list, std::size_t index, const auto& tensor) {
+      llvm::Value* base = read(list, index, builder.getPtrTy(), tensor.name);
+      llvm::Value* stride = has_stride(tensor.extent) ? read(2, strides++, builder.getInt64Ty(), tensor.name + ".stride") : nullptr;
+      return Tensor{base, stride, tensor.name, storage(builder, tensor.dtype), tensor.groups};
     };
-    for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
-      const auto& input = spec.inputs[i];
-      inputs_.push_back(add(0, i, input.name, input.dtype, input.extent != Extent::column));
-    }
-    for (std::size_t i = 0; i < spec.outputs.size(); ++i)
-      outputs_.push_back(add(1, i, spec.outputs[i].name, spec.outputs[i].dtype, true));
+    for (std::size_t i = 0; i < spec.inputs.size(); ++i) inputs_.push_back(add(0, i, spec.inputs[i]));
+    for (std::size_t i = 0; i < spec.outputs.size(); ++i) outputs_.push_back(add(1, i, spec.outputs[i]));
   }
 
   ValueList inputs(llvm::Value* row, const char* suffix) { return pointers(inputs_, row, suffix); }
@@ -60,18 +56,26 @@ class Tensors {
  private:
   struct Tensor {
     llvm::Value* base;
-    llvm::Value* stride;  // null for column tensors
+    llvm::Value* stride;  // null for columns and scalars
     std::string name;
     llvm::Type* element;
+    int groups;           // rows that lie together
   };
+
+  llvm::Value* offset(const Tensor& tensor, llvm::Value* row) {
+    if (tensor.groups == 1) return builder_.CreateMul(row, tensor.stride);
+    llvm::Value* groups = builder_.getInt64(static_cast<std::uint64_t>(tensor.groups));
+    llvm::Value* inside = builder_.CreateMul(builder_.CreateURem(row, groups), builder_.getInt64(static_cast<std::uint64_t>(n_)));
+    if (!tensor.stride) return inside;
+    return builder_.CreateAdd(builder_.CreateMul(builder_.CreateUDiv(row, groups), tensor.stride), inside);
+  }
 
   ValueList pointers(const std::vector<Tensor>& tensors, llvm::Value* row, const char* suffix) {
     ValueList result;
     for (const Tensor& tensor : tensors) {
       llvm::Value* pointer = tensor.base;
-      if (tensor.stride) {
-        llvm::Value* offset = builder_.CreateMul(row, tensor.stride);
-        pointer = element_address(builder_, tensor.element, tensor.base, offset);
+      if (tensor.stride || tensor.groups > 1) {
+        pointer = element_address(builder_, tensor.element, tensor.base, offset(tensor, row));
         pointer->setName(tensor.name + suffix);
       }
       result.push_back(pointer);
@@ -80,6 +84,7 @@ class Tensors {
   }
 
   Builder& builder_;
+  std::int64_t n_;
   std::vector<Tensor> inputs_;
   std::vector<Tensor> outputs_;
 };
@@ -99,15 +104,17 @@ std::unique_ptr<llvm::Module> emit_rows(llvm::LLVMContext& context, const Plan& 
   FoldEmitter fold(row_values, plan.fold(), schedule.width);
   OutputEmitter outputs(row_values, schedule.width, schedule.streaming);
   const bool has_token_input = std::any_of(spec.inputs.begin(), spec.inputs.end(),
-                                           [](const Tensor& tensor) { return tensor.extent == Extent::token; });
+                                           [](const Tensor& tensor) { return tensor.extent == Extent::token || tensor.extent == Extent::scalar; });
   llvm::Value* last_row = function->getArg(4);
   emit_loop(builder, function->getArg(3), last_row, 1, "row", [&](llvm::Value* row) {
     OutputEmitter::Pointers pointers{tensors.inputs(row, ".row"), tensors.outputs(row, ".row"), {}};
-    row_values.emit_before_passes([&](int tensor) {
+    row_values.emit_before_passes([&](int tensor, llvm::Value* place) {
       const DType dtype = spec.inputs[static_cast<std::size_t>(tensor)].dtype;
-      llvm::Value* bits = builder.CreateAlignedLoad(storage(builder, dtype), pointers.inputs[static_cast<std::size_t>(tensor)],
-                                                    llvm::Align(size_of(dtype)));
-      return dtype == DType::i32 ? bits : widen(builder, builder.CreateZExt(bits, builder.getInt32Ty()), dtype);
+      llvm::Value* address = element_address(builder, storage(builder, dtype), pointers.inputs[static_cast<std::size_t>(tensor)],
+                                             builder.CreateSExt(place, builder.getInt64Ty()));
+      llvm::Value* bits = builder.CreateAlignedLoad(storage(builder, dtype), address, llvm::Align(size_of(dtype)));
+      if (size_of(dtype) < 4) bits = builder.CreateZExt(bits, builder.getInt32Ty());
+      return dtype == DType::i32 ? bits : widen(builder, bits, dtype);
     });
     int done = 0;
     for (const std::vector<int>& pass : passes(spec)) {

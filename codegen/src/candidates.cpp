@@ -47,9 +47,10 @@ void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
                                       [](const Tensor& t) { return t.extent == Extent::column; });
   const std::int64_t threads = std::int64_t{schedule.threads_per_row} * schedule.blocks_per_row;
   const std::int64_t share = (leaves(fold, spec.n) + threads - 1) / threads * fold.leaf;
+  const bool reads_once = reductions(spec).empty();
   // Narrow accesses share sectors through L1; full leaves pass it by. Measured: the other way round never won.
   schedule.streaming = schedule.vector == fold.leaf;
-  if (schedule.split != Split::workspace) {
+  if (schedule.split != Split::workspace && !reads_once) {
     for (const bool early : {false, true}) {
       if (early && !has_column) continue;
       schedule.early_weights = early;
@@ -60,7 +61,7 @@ void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
     if (share >= long_share) add_if_legal(out, spec, fold, device, schedule);
   }
   schedule.staging = Staging::reread;
-  if (share >= long_share || schedule.split == Split::workspace) add_if_legal(out, spec, fold, device, schedule);
+  if (share >= long_share || schedule.split == Split::workspace || reads_once) add_if_legal(out, spec, fold, device, schedule);
 }
 
 }  // namespace

@@ -56,9 +56,10 @@ std::vector<Carried> carried_values(const Spec& spec) {
   const auto level = levels(spec);
   const auto type = types(spec);
   const auto before = passes_before(spec);
-  std::vector<bool> kept(spec.nodes.size(), false);
+  std::vector<bool> kept(spec.nodes.size(), false), seen(spec.nodes.size(), false);
   const std::function<void(int)> take = [&](int operand) {
-    if (operand < 0 || before[at(operand)] != 0 || level[at(operand)] != Level::element) return;
+    if (operand < 0 || seen[at(operand)] || before[at(operand)] != 0 || level[at(operand)] != Level::element) return;
+    seen[at(operand)] = true;
     if (type[at(operand)] == Type::f32 && !is_cheaper_from_inputs(spec, level, operand)) {
       kept[at(operand)] = true;
       return;

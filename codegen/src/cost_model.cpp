@@ -24,7 +24,7 @@ std::int64_t bytes_moved(const Spec& spec, std::int64_t tokens) {
   std::int64_t bytes = 0;
   for (const Tensor& tensor : spec.inputs)
     bytes += static_cast<std::int64_t>(size_of(tensor.dtype)) * row_elements(spec, tensor.extent) *
-             (tensor.extent == Extent::column ? 1 : tokens);
+             std::min<std::int64_t>(rows_held(tensor, tokens), tokens);
   for (const Output& output : spec.outputs)
     bytes += static_cast<std::int64_t>(size_of(output.dtype)) * row_elements(spec, output.extent) * tokens;
   return bytes;

@@ -35,7 +35,7 @@ std::string header(const Plan& plan, const GpuShape& shape) {
   return code.text();
 }
 
-std::string constants(const Plan& plan, const GpuShape& shape, int batch) {
+std::string constants(const Plan& plan, const GpuShape& shape, int batch, bool long_row) {
   const Fold& fold = plan.fold();
   const GpuSchedule& s = plan.gpu();
   CodeWriter code;
@@ -64,7 +64,7 @@ std::string constants(const Plan& plan, const GpuShape& shape, int batch) {
   if (s.staging == Staging::shared)
     value("STAGED_WORDS", shape.staging_bytes / 4 / shape.block_threads / shape.leaves_per_thread,
           "words of a leaf in shared memory");
-  code.line("static_assert(SEGMENT_LEAVES * SEGMENTS * LEAF >= ROW_LENGTH && ROW_LENGTH % {} == 0);", s.vector);
+  code.line("static_assert({}SEGMENT_LEAVES * SEGMENTS * LEAF >= ROW_LENGTH && ROW_LENGTH % {} == 0);", long_row ? "(long long)" : "", s.vector);
   code.line("static_assert(SEGMENTS == BLOCKS_PER_ROW * WARPS_PER_ROW * SEGMENTS_PER_WARP);");
   code.line("static_assert(LANES == THREADS_PER_SEGMENT * LANES_PER_THREAD && ROUNDS * LANES >= SEGMENT_LEAVES);");
   code.line("static_assert(LEAVES_PER_THREAD == SEGMENTS_PER_WARP * ROUNDS * LANES_PER_THREAD);");
@@ -76,7 +76,7 @@ std::string constants(const Plan& plan, const GpuShape& shape, int batch) {
 
 CudaSource emit_cuda(const Plan& plan) {
   const GpuShape shape = gpu_shape(plan);
-  CudaHelpers helpers(plan.device().arch);
+  CudaHelpers helpers(plan.device().arch, is_wide(plan.spec()));
   CudaKernelWriter writer(plan, helpers);
   CudaSource source;
   const std::string name = "isofold_" + plan.spec().op;
@@ -96,7 +96,7 @@ CudaSource emit_cuda(const Plan& plan) {
   std::string pasted;
   for (const auto& [helper, text] : source.helpers) pasted += text + "\n";
   source.text = fill_template("kernel", {{"header", header(plan, shape)},
-                                         {"constants", constants(plan, shape, writer.batch())},
+                                         {"constants", constants(plan, shape, writer.batch(), writer.has_long_row())},
                                          {"helpers", pasted + writer.leaf_position()},
                                          {"kernels", kernels}});
   source.program_name = fmt::format("{}-{}.cu", plan.spec().op, digest_of(plan).substr(0, 12));

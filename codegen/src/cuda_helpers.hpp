@@ -16,8 +16,11 @@ namespace isofold {
 /// Collects the device helper functions that a kernel uses; each is a template of its own, or a function's definition.
 class CudaHelpers {
  public:
-  /// For kernels of compute capability `arch` / 10.
-  explicit CudaHelpers(int arch) : arch_(arch) {}
+  /// For kernels of compute capability `arch` / 10; `wide`: their numbers are binary64.
+  CudaHelpers(int arch, bool wide) : arch_(arch), wide_(wide) {}
+  bool is_wide() const { return wide_; }
+  /// "float" or "double".
+  const char* real() const { return wide_ ? "double" : "float"; }
 
   /// How an access treats the caches: default, streaming (no L1 allocation, evicted first), or read-only.
   enum class Memory { cached, streaming, constant };
@@ -33,7 +36,18 @@ class CudaHelpers {
   std::string tree(std::string_view name, Op reduction);
   /// The function that combines two partial results of a reduction.
   std::string combine(Op reduction);
+  /// The function that reads one element of a row.
+  std::string element(DType dtype);
+  /// The function that chooses between two numbers.
+  std::string choose();
+  /// max_or_nan or min_or_nan.
+  std::string extreme(std::string_view name);
+  /// The store to another block of the cluster.
+  std::string store_in_block();
   std::string use(std::string_view name);
+
+  /// What an element is in memory, as CUDA spells it.
+  static const char* storage_type(DType dtype);
 
   /// Of every template that there is.
   static std::span<const std::string_view> names();
@@ -50,6 +64,7 @@ class CudaHelpers {
   };
   std::string add(Used used);
   int arch_;
+  bool wide_;
   std::vector<Used> used_;
   std::map<int, std::string> functions_;  // texts
 };

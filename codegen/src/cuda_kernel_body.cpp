@@ -5,20 +5,33 @@
 #include "cuda_kernel_writer.hpp"
 
 namespace isofold {
+namespace {
+
+std::string row_address(const std::string& name, int groups) {
+  if (groups == 1) return fmt::format("{0} + row * {0}_stride", name);
+  return fmt::format("{0} + row / {1} * {0}_stride + row % {1} * ROW_LENGTH", name, groups);
+}
+
+}  // namespace
 
 std::string CudaKernelWriter::body(KernelPart part) {
   code_ = CodeWriter();
   pass_ = 0;
   part_ = part;
+  expression_.unbind_all();
   declared_rows_.clear();
   loaded_columns_.clear();
   taken_.assign(carried_.size(), true);
   write_position(part);
   std::string row = schedule_.blocks_per_row > 1 ? "blockIdx.x / BLOCKS_PER_ROW" : "blockIdx.x";
   if (schedule_.rows_per_block > 1) row = "(long long)blockIdx.x * ROWS_PER_BLOCK + threadIdx.x / THREADS_PER_ROW";
+  const bool has_numbers = std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& o) { return is_token_output(o); });
+  if (spec_.n == 0 && !has_numbers) return {};
   code_.line("const long long row = {};", row);
   write_constants(part);
   write_token_inputs(part);
+  write_chosen_rows(part);
+  if (spec_.n == 0) return empty_row_body();
   write_row_values(0);
   if (part == KernelPart::outputs) {
     write_workspace_sum();
@@ -39,11 +52,19 @@ std::string CudaKernelWriter::body(KernelPart part) {
   return code_.text();
 }
 
+/// A row without elements: its sums are 0.
+std::string CudaKernelWriter::empty_row_body() {
+  for (const int reduction : reductions_) expression_.bind(reduction, reduction_op(reduction) == Op::sum ? CudaExpression::literal(0, helpers_.is_wide()) : "__int_as_float(0x7fffffff)");
+  write_row_values(by_pass_.size());
+  write_token_outputs();
+  return code_.text();
+}
+
 void CudaKernelWriter::write_position(KernelPart part) {
   const bool several_blocks = schedule_.blocks_per_row > 1;
   if (exchanged_ > 1 && part != KernelPart::outputs) {
     for (const int reduction : reductions_)  // of their own: nobody has to wait until all have read those of the pass before
-      code_.line("__shared__ __align__(16) float {}{}[{}];", own("warp_sums", reduction),
+      code_.line("__shared__ __align__(16) {} {}{}[{}];", helpers_.real(), own("warp_sums", reduction),
                  schedule_.rows_per_block > 1 ? "[ROWS_PER_BLOCK]" : "",
                  schedule_.split == Split::cluster
                      ? (shape_.warps_per_row > 1 ? "BLOCKS_PER_ROW * WARPS_PER_ROW" : "BLOCKS_PER_ROW")
@@ -54,8 +75,8 @@ void CudaKernelWriter::write_position(KernelPart part) {
     code_.line("extern __shared__ unsigned staged_rows[];");
     code_.line("unsigned* const staged = staged_rows + threadIdx.x;");
   }
-  const bool has_leaves = part != KernelPart::outputs ||
-                          std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& o) { return !is_token_output(o); });
+  const bool stores_rows = std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& o) { return !is_token_output(o); });
+  const bool has_leaves = spec_.n > 0 && (stores_rows || (part != KernelPart::outputs && !reductions_.empty()));
   if (has_leaves) code_.line("const int lane = threadIdx.x % THREADS_PER_SEGMENT;");
   if (has_leaves && shape_.warps_per_row > 1)
     code_.line("const int warp = threadIdx.x / 32{};", schedule_.rows_per_block > 1 ? " % WARPS_PER_ROW" : "");
@@ -65,7 +86,7 @@ void CudaKernelWriter::write_position(KernelPart part) {
   }
   if (schedule_.rows_per_block > 1 && exchanged_ > 1)
     code_.line("const int row_in_block = threadIdx.x / THREADS_PER_ROW;");
-  if (schedule_.split == Split::cluster) code_.line("{}();", helpers_.use("cluster_arrive"));
+  if (schedule_.split == Split::cluster && !reductions_.empty()) code_.line("{}();", helpers_.use("cluster_arrive"));
   if (schedule_.dependent_launch) {
     // The earlier the next kernel is let in, the more of its start is hidden; before the wait it would be too early:
     // kernels after it may count on everything before this one being done. Measured: docs/benchmarks.md.
@@ -74,13 +95,24 @@ void CudaKernelWriter::write_position(KernelPart part) {
   }
 }
 
+/// What a kernel computes: with Split::workspace reductions are the first kernel's, outputs the second one's.
+std::vector<bool> CudaKernelWriter::needed_in(KernelPart part) const {
+  std::vector<bool> needed = needed_by_passes(0);
+  if (part == KernelPart::partial_sums) return needed;
+  if (part == KernelPart::outputs) needed.assign(spec_.nodes.size(), false);
+  for (const Output& output : spec_.outputs) needed[static_cast<std::size_t>(output.value)] = true;
+  for (std::size_t i = spec_.nodes.size(); i-- > 0;) {
+    const Node& node = spec_.nodes[i];
+    if (!needed[i] || (part == KernelPart::outputs && is_reduction(node.op))) continue;
+    for (int operand : {node.a, node.b, node.c})
+      if (operand >= 0) needed[static_cast<std::size_t>(operand)] = true;
+  }
+  return needed;
+}
+
 /// Named values that depend on nothing, once: printed where they are used, each would be printed again in every other.
 void CudaKernelWriter::write_constants(KernelPart part) {
-  std::vector<bool> wanted = needed_by_passes(0);
-  if (part != KernelPart::partial_sums) {
-    for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
-      for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = more[i] || (wanted[i] && part == KernelPart::whole);
-  }
+  const std::vector<bool> wanted = needed_in(part);
   for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
     const Node& node = spec_.nodes[i];
     const int index = static_cast<int>(i);
@@ -91,25 +123,36 @@ void CudaKernelWriter::write_constants(KernelPart part) {
   }
 }
 
-/// One number per token of the inputs that have no more.
+/// One number per token, or for all tokens, of the inputs that have no more.
 void CudaKernelWriter::write_token_inputs(KernelPart part) {
-  std::vector<bool> needed = needed_by_passes(0);
-  if (part != KernelPart::partial_sums)
-    for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
-      for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
-  for (int tensor : inputs_of(needed, Extent::token)) {
+  const std::vector<bool> needed = needed_in(part);
+  std::vector<int> numbers = inputs_of(needed, Extent::token);
+  for (int tensor : inputs_of(needed, Extent::scalar)) numbers.push_back(tensor);
+  for (int tensor : numbers) {
     const Tensor& t = spec_.inputs[static_cast<std::size_t>(tensor)];
     const auto node = std::find_if(spec_.nodes.begin(), spec_.nodes.end(),
                                    [&](const Node& n) { return n.op == Op::input && n.tensor == tensor; });
     const auto index = static_cast<int>(node - spec_.nodes.begin());
-    std::string value = fmt::format("{0}[row * {0}_stride]", t.name);
-    if (token_mask_) value = fmt::format("row < tokens ? {} : 0", value);
-    if (size_of(t.dtype) == 2) {
+    std::string value = t.extent == Extent::scalar ? t.name + "[0]" : fmt::format("{0}[row * {0}_stride]", t.name);
+    if (token_mask_ && t.extent == Extent::token) value = fmt::format("row < tokens ? {} : 0", value);
+    if (size_of(t.dtype) < 4) {
       code_.line("const unsigned {}_words = {};", t.name, value);
       value = fmt::format("{}(&{}_words, 0)", helpers_.widen(t.dtype), t.name);
     }
     code_.line("const {} {}_value = {};", expression_.type(index), t.name, value);
     expression_.bind(index, t.name + "_value");
+  }
+}
+
+/// Rows of which single elements are read, and the token's row of columns that have several.
+void CudaKernelWriter::write_chosen_rows(KernelPart part) {
+  const std::vector<bool> needed = needed_in(part);
+  for (std::size_t i = 0; i < spec_.nodes.size(); ++i)
+    if (needed[i] && spec_.nodes[i].op == Op::element) write_row_pointers({spec_.nodes[i].tensor});
+  for (int tensor : inputs_of(needed, Extent::column)) {
+    const Tensor& t = spec_.inputs[static_cast<std::size_t>(tensor)];
+    if (t.groups > 1)
+      code_.line("const {0}* const {1}_row = {1} + row % {2} * ROW_LENGTH;", CudaHelpers::storage_type(t.dtype), t.name, t.groups);
   }
 }
 
@@ -119,14 +162,14 @@ void CudaKernelWriter::write_row_pointers(const std::vector<int>& tensors) {
     if (std::find(declared_rows_.begin(), declared_rows_.end(), tensor) != declared_rows_.end()) continue;
     declared_rows_.push_back(tensor);
     if (t.extent == Extent::row)
-      code_.line("const {0}* const {1}_row = {1} + row * {1}_stride;", pointer_type(t.dtype), t.name);
+      code_.line("const {}* const {}_row = {};", CudaHelpers::storage_type(t.dtype), t.name, row_address(t.name, t.groups));
   }
 }
 
 void CudaKernelWriter::write_output_pointers(bool late) {
   for (const Output& o : spec_.outputs)
     if (!is_token_output(o) && before_[static_cast<std::size_t>(o.value)] != late)
-      code_.line("{0}* const {1}_row = {1} + row * {1}_stride;", pointer_type(o.dtype), o.name);
+      code_.line("{}* const {}_row = {};", CudaHelpers::storage_type(o.dtype), o.name, row_address(o.name, o.groups));
 }
 
 void CudaKernelWriter::write_early_weights() {
@@ -143,7 +186,7 @@ void CudaKernelWriter::write_early_weights() {
 std::vector<int> CudaKernelWriter::columns_of_first_pass() const {
   std::vector<bool> needed(spec_.nodes.size(), false);
   const auto also = [&](const std::vector<bool>& more) {
-    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+    include(needed, more);
   };
   for (const int reduction : by_pass_.front()) also(needed_by(spec_, reduction));
   if (schedule_.staging != Staging::reread) {
@@ -189,8 +232,7 @@ std::vector<int> CudaKernelWriter::late_columns() const {
   std::vector<bool> needed(spec_.nodes.size(), false);
   for (const Output& output : spec_.outputs) {
     if (is_token_output(output) || before_[static_cast<std::size_t>(output.value)]) continue;
-    const auto more = needed_along_row(spec_, output.value);
-    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+    include(needed, needed_along_row(spec_, output.value));
   }
   std::vector<int> columns = inputs_of(needed, Extent::column);
   for (int loaded : loaded_columns_) std::erase(columns, loaded);
@@ -222,16 +264,14 @@ void CudaKernelWriter::write_reduction_pass() {
   const bool keep = schedule_.staging != Staging::reread;
   std::vector<bool> needed(spec_.nodes.size(), false);
   for (const int reduction : by_pass_.front()) {
-    const auto more = needed_by(spec_, reduction);
-    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+    include(needed, needed_by(spec_, reduction));
   }
   if (keep) {
-    const auto later = needed_by_passes(1);
-    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || later[i];
+    include(needed, needed_by_passes(1));
   }
   if (keep)
     for (const auto& more : {needed_by_outputs(false), needed_by_outputs(true)})
-      for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+      include(needed, more);
   const std::vector<int> rows = inputs_of(needed, Extent::row);
   const std::vector<int> columns = columns_of_first_pass();
   write_row_pointers(rows);
@@ -290,8 +330,7 @@ void CudaKernelWriter::write_later_pass() {
     for (const Carried& carried : carried_) expression_.unbind(carried.node);
     std::vector<bool> needed(spec_.nodes.size(), false);
     for (const int reduction : pass_reductions()) {
-      const auto more = needed_along_row(spec_, reduction);
-      for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+      include(needed, needed_along_row(spec_, reduction));
     }
     rows = inputs_of(needed, Extent::row);
   }
@@ -316,15 +355,19 @@ void CudaKernelWriter::write_later_pass() {
 
 /// Values of level row that are known after so many passes and that later passes or outputs use.
 void CudaKernelWriter::write_row_values(std::size_t passes_done) {
-  auto by_outputs = needed_by_outputs(true);
-  if (part_ == KernelPart::partial_sums) by_outputs.assign(spec_.nodes.size(), false);
-  const auto by_passes = needed_by_passes(passes_done);
+  std::vector<bool> needed = needed_in(part_);
+  if (part_ == KernelPart::whole) {
+    needed = needed_by_passes(passes_done);
+    include(needed, needed_by_outputs(true));
+    include(needed, needed_by_outputs(false));
+  }
   const auto known = [&](std::size_t i) { return static_cast<std::size_t>(passes_[i]) <= passes_done; };
   std::vector<bool> wanted(spec_.nodes.size(), false);
   for (std::size_t i = 0; i < spec_.nodes.size(); ++i) {
     const Node& node = spec_.nodes[i];
-    if (!by_outputs[i] && !by_passes[i]) continue;
-    if (level_[i] == Level::row && known(i) && !node.name.empty()) wanted[i] = true;
+    if (!needed[i]) continue;
+    // A single element is read as early as it can be: whoever uses it at the end would wait for it.
+    if (level_[i] == Level::row && known(i) && (!node.name.empty() || node.op == Op::element)) wanted[i] = true;
     if (level_[i] < Level::column) continue;
     for (int operand : {node.a, node.b, node.c})
       if (operand >= 0 && level_[static_cast<std::size_t>(operand)] == Level::row && known(static_cast<std::size_t>(operand)))
@@ -355,6 +398,12 @@ void CudaKernelWriter::write_token_outputs() {
   for (const Output* output : outputs) {
     const std::string value = expression_.print(output->value);
     const auto size = size_of(output->dtype);
+    if (output->dtype == DType::f64) {
+      code_.line("unsigned {}_words[2];", output->name);
+      code_.line("{}({}_words, {});", helpers_.pack(DType::f64), output->name, value);
+      code_.line("{0}({1} + row * {1}_stride, {1}_words);", helpers_.store(8, CudaHelpers::Memory::cached), output->name);
+      continue;
+    }
     const std::string rest = size == 4 ? "" : size == 2 ? ", 0.0f" : ", 0.0f, 0.0f, 0.0f";
     code_.line("const unsigned {}_words[1] = {{{}({}{})}};", output->name, helpers_.pack(output->dtype), value, rest);
     code_.line("{0}({1} + row * {1}_stride, {1}_words{2});", helpers_.store(static_cast<int>(size), CudaHelpers::Memory::cached),
@@ -376,8 +425,7 @@ void CudaKernelWriter::write_output_pass() {
     std::vector<bool> needed(spec_.nodes.size(), false);
     for (const Output& output : spec_.outputs) {
       if (is_token_output(output)) continue;
-      const auto more = needed_along_row(spec_, output.value);
-      for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+      include(needed, needed_along_row(spec_, output.value));
     }
     rows = inputs_of(needed, Extent::row);
     columns = inputs_of(needed, Extent::column);

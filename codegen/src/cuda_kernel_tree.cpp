@@ -13,9 +13,9 @@ std::string CudaKernelWriter::combined(int reduction, const std::string& a, cons
 
 /// What changes nothing when it is combined with any value.
 std::string CudaKernelWriter::identity(int reduction) const {
-  if (reduction_op(reduction) == Op::sum) return "-0.0f";
-  return CudaExpression::literal(reduction_op(reduction) == Op::reduce_max ? -std::numeric_limits<float>::infinity()
-                                                                           : std::numeric_limits<float>::infinity());
+  if (reduction_op(reduction) == Op::sum) return helpers_.is_wide() ? "-0.0" : "-0.0f";
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  return CudaExpression::literal(reduction_op(reduction) == Op::reduce_max ? -infinity : infinity, helpers_.is_wide());
 }
 
 void CudaKernelWriter::write_lane_sums() {
@@ -24,10 +24,10 @@ void CudaKernelWriter::write_lane_sums() {
                                                             : "SEGMENTS_PER_WARP * LANES_PER_THREAD";
   for (const int reduction : pass_reductions()) {
     if (chains_ == 1 || !has_order(reduction)) {
-      code_.line("float {} = {};", own("lane_sum", reduction), identity(reduction));
+      code_.line("{} {} = {};", helpers_.real(), own("lane_sum", reduction), identity(reduction));
       continue;
     }
-    code_.line("float {}[{}];", own("lane_sums", reduction), count);
+    code_.line("{} {}[{}];", helpers_.real(), own("lane_sums", reduction), count);
     code_.unrolled("s", count);
     code_.line("{}[s] = {};", own("lane_sums", reduction), identity(reduction));
     code_.close();
@@ -51,7 +51,7 @@ void CudaKernelWriter::write_lane_extreme(int reduction) {
   const std::string extreme = lane_result(reduction);
   code_.blank();
   code_.comment("A maximum or minimum is the same in any order.");
-  if (shape_.threads_per_segment == 32) {
+  if (shape_.threads_per_segment == 32 && !helpers_.is_wide()) {
     code_.line("{0} = {1}({0});", extreme, warp_extreme(reduction));
     return;
   }
@@ -129,16 +129,16 @@ void CudaKernelWriter::write_segment_tree(int reduction, const std::string& sums
   const int each = std::max(1, number / 32);
   const std::string tree = helpers_.tree("adjacent_pairs", op);
   const std::string pairs = own("pairs", reduction);
-  code_.line("float {}[{}];", pairs, number <= 16 ? count : fmt::format("{}", each));
+  code_.line("{} {}[{}];", helpers_.real(), pairs, number <= 16 ? count : fmt::format("{}", each));
   code_.unrolled("s", number <= 16 ? count : fmt::format("{}", each));
   if (number <= 16) code_.line("{}[s] = {}[s];", pairs, sums);
   else code_.line("{}[s] = {}[lane{} + s];", pairs, sums, each > 1 ? fmt::format(" * {}", each) : "");
   code_.close();
   if (number <= 16) {
-    code_.line("const float {} = {}({});", total, tree, pairs);
+    code_.line("const {} {} = {}({});", helpers_.real(), total, tree, pairs);
   } else {
-    code_.line("float {} = {}({});", total, tree, pairs);
-    if (!has_order(reduction)) code_.line("{0} = {1}({0});", total, warp_extreme(reduction));
+    code_.line("{} {} = {}({});", helpers_.real(), total, tree, pairs);
+    if (!has_order(reduction) && !helpers_.is_wide()) code_.line("{0} = {1}({0});", total, warp_extreme(reduction));
     else for (int distance = 1; distance <= 16; distance *= 2)
       code_.line("{0} = {1}({0}, {2});", total, helpers_.tree("halve", op), distance);
   }
@@ -155,7 +155,7 @@ void CudaKernelWriter::write_block_exchange(KernelPart part) {
     }
     for (const int reduction : pass_reductions()) {
       const std::string total = name_of_node(reduction);
-      code_.line("const float {} = {};", total, lane_result(reduction));
+      code_.line("const {} {} = {};", helpers_.real(), total, lane_result(reduction));
       expression_.bind(reduction, total);
     }
     return;
@@ -168,7 +168,7 @@ void CudaKernelWriter::write_block_exchange(KernelPart part) {
     code_.comment("Segment tree across the warps of the cluster: lane b of a warp gives the warp's result to block b.");
     if (pass_ == 0) code_.line("{}();", helpers_.use("cluster_wait"));
     for (const int reduction : pass_reductions())
-      code_.line("if (lane < BLOCKS_PER_ROW) {}(&{}[row_warp], lane, {});", helpers_.use("store_in_block"), buffer(reduction),
+      code_.line("if (lane < BLOCKS_PER_ROW) {}(&{}[row_warp], lane, {});", helpers_.store_in_block(), buffer(reduction),
                  lane_result(reduction));
     code_.line("{}();", helpers_.use("cluster_sync"));
     for (const int reduction : pass_reductions())

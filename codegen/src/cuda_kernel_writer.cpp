@@ -19,7 +19,7 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
       schedule_(plan.gpu()),
       shape_(gpu_shape(plan)),
       helpers_(helpers),
-      expression_(spec_.nodes, types(spec_), helpers),
+      expression_(spec_.nodes, spec_.inputs, types(spec_), helpers),
       carried_(carried_values(spec_)),
       level_(levels(spec_)),
       passes_(passes_before(spec_)),
@@ -35,7 +35,8 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
   else if (shape_.warps_per_row > 1) row_warp_ = "warp";
   tail_mask_ = spec_.n % fold_.leaf != 0;
   token_mask_ = schedule_.rows_per_block > 1;
-  exchanged_ = shape_.warps_per_row * (schedule_.split == Split::cluster ? schedule_.blocks_per_row : 1);
+  if (token_mask_) expression_.set_row_length("row < tokens ? ROW_LENGTH : 0");
+  if (!reductions_.empty()) exchanged_ = shape_.warps_per_row * (schedule_.split == Split::cluster ? schedule_.blocks_per_row : 1);
   long_row_ = segment_leaves * fold_.segments * fold_.leaf > std::numeric_limits<std::int32_t>::max();
   batch_ = static_cast<int>(shape_.looped ? std::min(shape_.rounds, 8) : shape_.leaves_per_thread);
   if (schedule_.staging != Staging::registers) {
@@ -45,11 +46,6 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
     while (batch_ > 1 && (batch_ * words > batch_words(shape_.block_threads) || (!shape_.looped && shape_.leaves_per_thread % batch_ != 0))) --batch_;
   }
   keep_values();
-}
-
-const char* CudaKernelWriter::pointer_type(DType dtype) {
-  if (dtype == DType::i32) return "int";
-  return dtype == DType::f32 ? "float" : size_of(dtype) == 2 ? "unsigned short" : "unsigned char";
 }
 
 CudaHelpers::Memory CudaKernelWriter::row_memory() const {
@@ -102,8 +98,7 @@ std::vector<bool> CudaKernelWriter::needed_by_outputs(bool late) const {
   std::vector<bool> out(spec_.nodes.size(), false);
   for (const Output& output : spec_.outputs) {
     if ((!is_token_output(output) && before_[static_cast<std::size_t>(output.value)]) == late) continue;
-    const auto needed = needed_by(spec_, output.value);
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = out[i] || needed[i];
+    include(out, needed_by(spec_, output.value));
   }
   return out;
 }
@@ -113,8 +108,7 @@ std::vector<bool> CudaKernelWriter::needed_by_passes(std::size_t first) const {
   std::vector<bool> out(spec_.nodes.size(), false);
   for (std::size_t pass = first; pass < by_pass_.size(); ++pass)
     for (const int reduction : by_pass_[pass]) {
-      const auto needed = needed_by(spec_, reduction);
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = out[i] || needed[i];
+      include(out, needed_by(spec_, reduction));
     }
   return out;
 }
@@ -160,18 +154,26 @@ std::string CudaKernelWriter::leaf_position() const {
 
 std::string CudaKernelWriter::parameters() const {
   CodeWriter code;
-  const auto shape = [&](Extent extent, DType dtype) {
+  const auto shape = [&](Extent extent, DType dtype, int groups) {
+    if (extent == Extent::scalar) return fmt::format("one {}", name_of(dtype));
     if (extent == Extent::token) return fmt::format("[tokens] {}", name_of(dtype));
-    return fmt::format("{}{}] {}", extent == Extent::row ? "[tokens, " : "[", spec_.n, name_of(dtype));
+    const std::string group = groups > 1 ? fmt::format("{}, ", groups) : "";
+    const std::string tokens = extent == Extent::column ? "" : groups > 1 ? fmt::format("tokens / {}, ", groups) : "tokens, ";
+    return fmt::format("[{}{}{}] {}", tokens, group, spec_.n, name_of(dtype));
+  };
+  const auto distance = [](Extent extent, int groups) {
+    return extent == Extent::token ? "from number to number" : groups > 1 ? "elements from group to group" : "elements from row to row";
   };
   for (const Tensor& tensor : spec_.inputs)
-    code.line("const {}* {},  // {}", pointer_type(tensor.dtype), tensor.name,
-              shape(tensor.extent, tensor.dtype));
+    code.line("const {}* {},  // {}", CudaHelpers::storage_type(tensor.dtype), tensor.name,
+              shape(tensor.extent, tensor.dtype, tensor.groups));
   for (const Output& output : spec_.outputs)
-    code.line("{}* {},  // {}", pointer_type(output.dtype), output.name, shape(output.extent, output.dtype));
+    code.line("{}* {},  // {}", CudaHelpers::storage_type(output.dtype), output.name,
+               shape(output.extent, output.dtype, output.groups));
   for (const Tensor& tensor : spec_.inputs)
-    if (tensor.extent != Extent::column) code.line("long long {}_stride,  // elements from row to row", tensor.name);
-  for (const Output& output : spec_.outputs) code.line("long long {}_stride,", output.name);
+    if (has_stride(tensor.extent)) code.line("long long {}_stride,  // {}", tensor.name, distance(tensor.extent, tensor.groups));
+  for (const Output& output : spec_.outputs)
+    code.line("long long {}_stride,  // {}", output.name, distance(output.extent, output.groups));
   code.line("long long tokens{}", schedule_.split == Split::workspace ? ", float* workspace" : "");
   return code.text();
 }
@@ -224,16 +226,16 @@ void CudaKernelWriter::write_load(const std::vector<int>& tensors) {
     const int bytes = piece_bytes(t.dtype);
     const int count = pieces(t.dtype);
     const std::string function = helpers_.load(bytes, column ? CudaHelpers::Memory::constant : row_memory());
-    const std::string from = column ? t.name : t.name + "_row";
+    const std::string from = column && t.groups == 1 ? t.name : t.name + "_row";
     const std::string words = t.name + "_words" + slot();
     const int elements = bytes / static_cast<int>(size_of(t.dtype));
     if (count == 1) {
-      if (bytes == 2) code_.line("{}({}, 0, {} + element);", function, words, from);
+      if (bytes <= 2) code_.line("{}({}, 0, {} + element);", function, words, from);
       else code_.line("{}({}, {} + element);", function, words, from);
       continue;
     }
     code_.unrolled("p", fmt::format("{}", count));
-    const std::string to = bytes == 2 ? words + ", p" : bytes == 4 ? words + " + p" : fmt::format("{} + {} * p", words, bytes / 4);
+    const std::string to = bytes <= 2 ? words + ", p" : bytes == 4 ? words + " + p" : fmt::format("{} + {} * p", words, bytes / 4);
     const std::string offset = elements == 1 ? "p" : fmt::format("{} * p", elements);
     if (tail_mask_) code_.line("if (element + {} < ROW_LENGTH) {}({}, {} + element + {});", offset, function, to, from, offset);
     else code_.line("{}({}, {} + element + {});", function, to, from, offset);
@@ -332,15 +334,15 @@ void CudaKernelWriter::write_chain(int reduction, std::vector<std::pair<int, std
   if (operand.a == operand.b && factor.find('(') != std::string::npos) {
     const Node& value = spec_.nodes[static_cast<std::size_t>(operand.a)];
     const std::string name = value.op == Op::input ? value.name + "_value" : value.name.empty() ? own("factor", reduction) : value.name;
-    code_.line("const float {} = {};", name, factor);
+    code_.line("const {} {} = {};", helpers_.real(), name, factor);
     if (expression_.is_bound(operand.a)) {
       rebound.emplace_back(operand.a, factor);
       expression_.bind(operand.a, name);
     }
     factor = name;
   }
-  code_.line("{0} = __fmaf_rn({1}, {2}, {0});", chain, factor,
-             operand.a == operand.b ? factor : expression_.print(operand.b));
+  code_.line("{0} = {3}({1}, {2}, {0});", chain, factor,
+             operand.a == operand.b ? factor : expression_.print(operand.b), helpers_.is_wide() ? "__fma_rn" : "__fmaf_rn");
 }
 
 void CudaKernelWriter::write_store(const Output& output, const std::string& words) {

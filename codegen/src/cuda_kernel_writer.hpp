@@ -12,6 +12,11 @@
 
 namespace isofold {
 
+/// `needed` with what is needed besides.
+inline void include(std::vector<bool>& needed, const std::vector<bool>& more) {
+  for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+}
+
 /// Which of a plan's kernels is written. Split::workspace has two: partial sums, then the outputs.
 enum class KernelPart { whole, partial_sums, outputs };
 
@@ -26,12 +31,15 @@ class CudaKernelWriter {
   std::string parameters() const;     // of the kernel
   std::string body(KernelPart part);
   int batch() const { return batch_; }
+  bool has_long_row() const { return long_row_; }
 
  private:
   // Sections.
   void write_position(KernelPart part);
   void write_constants(KernelPart part);
+  void write_chosen_rows(KernelPart part);
   void write_row_pointers(const std::vector<int>& tensors);
+  std::string empty_row_body();
   void write_output_pointers(bool late);
   void write_early_weights();
   void write_reduction_pass();
@@ -80,6 +88,7 @@ class CudaKernelWriter {
   void take_from_shared(const std::vector<int>& roots);
   std::vector<int> late_columns() const;
   std::vector<bool> needed_by_outputs(bool late) const;
+  std::vector<bool> needed_in(KernelPart part) const;
   std::vector<bool> needed_by_passes(std::size_t first) const;
   const std::vector<int>& pass_reductions() const { return by_pass_[pass_]; }
   std::vector<int> taken_by_pass() const;
@@ -105,7 +114,6 @@ class CudaKernelWriter {
     return segment_mask_ || row_mask_ || tail_mask_ || (shape_.looped && shape_.rounds % batch_ != 0);
   }
   CudaHelpers::Memory row_memory() const;
-  static const char* pointer_type(DType dtype);
 
   const Spec& spec_;
   const Fold& fold_;

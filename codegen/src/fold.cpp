@@ -68,6 +68,7 @@ Fold default_fold(const Spec& spec) {
   if (const std::string rule = broken_rule(spec); !rule.empty()) throw UsageError("spec: " + rule);
   Fold fold;
   fold.leaf = static_cast<int>(16 / size_of(spec.inputs.front().dtype));
+  if (spec.n == 0) return fold;
   const std::int64_t count = leaves(fold, spec.n);
   const auto each = [&](std::int64_t segments) { return (count + segments - 1) / segments; };
   const auto busy_percent = [&](std::int64_t segments) {

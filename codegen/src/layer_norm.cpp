@@ -7,19 +7,19 @@
 namespace isofold {
 
 Spec layer_norm(const LayerNormOptions& options) {
-  auto [inputs, h, body, y, residual, weight] = norm_head("layer_norm", options);
+  auto [inputs, h, body, y, residual, column, row, y_row] = norm_head("layer_norm", options);
   body += fmt::format(
       "total = sum({}); centre = mul(-1, div(total, N)); d = add({}, centre); squares = sum(mul(d, d)); "
       "r = div(1, sqrt(add(div(squares, N), {}))); ",
       h, h, options.eps);
   std::string result = "mul(d, r)";
-  if (options.weight) inputs += fmt::format(", weight: {}[column]", weight);
-  if (options.bias) inputs += fmt::format(", bias: {}[column]", weight);
+  if (options.weight) inputs += fmt::format(", weight: {}", column);
+  if (options.bias) inputs += fmt::format(", bias: {}", column);
   if (options.weight && options.bias) result = fmt::format("fma({}, weight, bias)", result);
   else if (options.weight) result = fmt::format("mul({}, weight)", result);
   else if (options.bias) result = fmt::format("add({}, bias)", result);
-  body += fmt::format("y: {} = {}", y, result);
-  if (options.residual) body += fmt::format("; residual_out: {} = h", residual);
+  body += fmt::format("y: {}{} = {}", y, y_row, result);
+  if (options.residual) body += fmt::format("; residual_out: {}{} = h", residual, y_row);
   return parse_spec(fmt::format("{} N={} ({}) {{ {} }}", options.residual ? "add_layer_norm" : "layer_norm", options.n,
                                 inputs, body));
 }

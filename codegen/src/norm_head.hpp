@@ -17,23 +17,31 @@ struct NormHead {
   std::string inputs;  // of the Spec, as far as they are rows
   std::string h;       // what is normalised
   std::string body;    // statements that define it
-  std::string_view y, residual, weight;  // names of dtypes
+  std::string_view y, residual;  // names of dtypes
+  std::string column;            // dtype and extent of weights
+  std::string row, y_row;        // extents of rows and of the output y
 };
 
-/// Throws UsageError for n outside 1..max_row_length or an eps that is negative or not finite.
+/// Throws UsageError for n outside 0..max_row_length, an eps that is negative or not finite and groups outside
+/// 1..max_groups.
 template <class Options>
 NormHead norm_head(std::string_view name, const Options& options) {
   check_row_length(name, options.n);
   if (!std::isfinite(options.eps) || options.eps < 0)
     throw UsageError(fmt::format("{}: eps is {}, allowed is a finite number >= 0", name, options.eps));
+  if (options.groups < 1 || options.groups > max_groups)
+    throw UsageError(fmt::format("{}: groups is {}, allowed is 1 to {}", name, options.groups, max_groups));
   NormHead head;
   head.y = name_of(options.output_dtype.value_or(options.dtype));
   head.residual = name_of(options.residual_dtype.value_or(options.dtype));
-  head.weight = name_of(options.weight_dtype.value_or(options.dtype));
-  head.inputs = fmt::format("x: {}[row]", name_of(options.dtype));
+  const std::string in_groups = options.groups == 1 ? "" : fmt::format(" {}", options.groups);
+  head.column = fmt::format("{}[column{}]", name_of(options.weight_dtype.value_or(options.dtype)), options.shared_weight ? "" : in_groups);
+  head.row = fmt::format("[row{}]", in_groups);
+  if (options.groups > 1) head.y_row = head.row;
+  head.inputs = fmt::format("x: {}{}", name_of(options.dtype), head.row);
   head.h = options.residual ? "h" : "x";
   if (!options.residual) return head;
-  head.inputs += fmt::format(", residual: {}[row]", head.residual);
+  head.inputs += fmt::format(", residual: {}{}", head.residual, head.row);
   head.body = options.residual_mode == ResidualMode::f32_sum ? "h = add(x, residual); "
                                                              : fmt::format("h = {}(add(x, residual)); ", head.residual);
   return head;

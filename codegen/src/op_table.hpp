@@ -1,5 +1,6 @@
 #pragma once
 #include <isofold/codegen/spec.hpp>
+#include <isofold/error.hpp>
 
 #include <array>
 #include <optional>
@@ -46,7 +47,7 @@ inline constexpr std::array op_table{
 constexpr const OpInfo& op_info(Op op) {
   for (const OpInfo& info : op_table)
     if (info.op == op) return info;
-  return op_table[0];  // not reached: what is not written as a call of the table's is handled before
+  throw InternalError("an operation that is not written as a call was looked for in their table");
 }
 
 /// Type of the operation's result for operands of these types, a letter each; nothing when it does not take them.

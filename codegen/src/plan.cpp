@@ -36,7 +36,7 @@ GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
           1 << 24, shape.block_threads * shape.leaves_per_thread * words_per_leaf(carried.dtype, fold) * 4));
   const int sums_per_row = shape.warps_per_row * (s.split == Split::cluster ? s.blocks_per_row : 1);
   const bool exchange = shape.warps_per_row > 1 || s.split == Split::cluster;
-  shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * 4 * static_cast<int>(reductions(spec).size()) : 0);
+  shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * (is_wide(spec) ? 8 : 4) * static_cast<int>(reductions(spec).size()) : 0);
   if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row;
   return shape;
 }
@@ -75,8 +75,10 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
   if (!power_of_two(s.vector, fold.leaf))
     return fmt::format("vector={} must be a power of two from 1 to the leaf, {}", s.vector, fold.leaf);
   if (spec.n % s.vector != 0) return fmt::format("vector={} must divide the row length {}", s.vector, spec.n);
-  if (s.split == Split::workspace && reductions(spec).size() > 1)
-    return "split=workspace has a launch for one reduction, the spec has several";
+  if (s.split == Split::workspace && is_wide(spec)) return "split=workspace keeps binary32 sums, the spec is of f64";
+  if (s.split == Split::workspace && reductions(spec).size() != 1)
+    return fmt::format("split=workspace has a launch for one reduction, the spec has {}", reductions(spec).size());
+  if (s.split != Split::none && spec.n == 0) return "a row without elements is no work for several blocks";
   if (s.split == Split::workspace && s.staging != Staging::reread)
     return "split=workspace reads the row again in its second launch: staging=reread";
   const GpuShape shape = shape_of(spec, fold, s);
@@ -88,6 +90,8 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
   if (shape.looped && shape.lanes_per_thread > 1)
     return fmt::format("{} elements per thread: a loop over them takes one lane per thread, not {}", elements, shape.lanes_per_thread);
   if (shape.looped && s.split == Split::workspace) return "split=workspace unrolls all elements of a thread";
+  if (s.staging != Staging::reread && reductions(spec).empty())
+    return "a spec without a reduction has nothing that waits: staging=reread";
   if (s.staging == Staging::shared && carried_values(spec).empty())
     return "staging=shared: no value of the row is needed again after the sum";
   if (s.early_weights && s.staging != Staging::registers) return "weights=early needs staging=registers";

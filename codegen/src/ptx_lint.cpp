@@ -8,12 +8,13 @@ namespace isofold {
 namespace {
 
 /// An instruction that computes with floating-point numbers and is one of those whose result has one right answer, or
-/// that only moves or compares them (the compiler writes min for a comparison and a choice where it is the same). An addition without a rounding modifier may be contracted by ptxas.
+/// that only moves or compares them. An addition without a rounding modifier may be contracted by ptxas; min and max without
+/// NaN are what the compiler makes of a comparison and a choice, which -0 and NaN tell apart.
 bool is_exact(const std::string& opcode) {
   static const std::regex exact(
-      R"((add|sub|mul|fma|div|sqrt|rcp)\.rn\.f32|cvt\.rn\.(bf16|f16)(x2)?\.f32|cvt\.f32\.(bf16|f16)|(neg|abs|selp)\.f32)"
-      R"(|cvt\.rn\.satfinite\.e4m3x2\.f32|cvt\.rni\.sat\.s8\.f32|cvt\.rn\.f32\.s32|(max|min)(\.NaN)?\.f32)"
-      R"(|setp\.[a-z]+\.f32|(mov|ld|st|shfl)\.\S*)");
+      R"((add|sub|mul|fma|div|sqrt|rcp)\.rn\.f(32|64)|cvt\.rn\.(bf16|f16)(x2)?\.f32|cvt\.f32\.(bf16|f16)|(neg|abs|selp)\.f(32|64))"
+      R"(|cvt\.rn\.satfinite\.e4m3x2\.f32|cvt\.rni\.sat\.s8\.f32|cvt\.rn\.f32\.[su](8|16|32)|(max|min)\.NaN\.f32)"
+      R"(|setp\.[a-z]+\.f(32|64)|(mov|ld|st|shfl)\.\S*)");
   return std::regex_match(opcode, exact);
 }
 

@@ -10,27 +10,31 @@
 
 namespace isofold {
 
-std::string quantized_output(std::string_view operation, const Quantize& quantize, std::string_view value) {
+std::string quantized_input(const Quantize& quantize) { return quantize.scale_input ? ", scale: f32[scalar]" : ""; }
+
+std::string quantized_output(std::string_view operation, const Quantize& quantize, std::string_view value, std::string_view extent) {
   if (quantize.dtype != DType::e4m3 && quantize.dtype != DType::i8)
     throw UsageError(fmt::format("{}: results are quantised to e4m3 or i8, not to {}", operation, name_of(quantize.dtype)));
   const std::string_view dtype = name_of(quantize.dtype);
+  if (quantize.scale_input && quantize.static_scale)
+    throw UsageError(fmt::format("{}: a scale is either part of the Spec or an input", operation));
+  if (quantize.scale_input) return fmt::format("inverse = div(1, scale); y: {}{} = mul({}, inverse)", dtype, extent, value);
   if (const auto scale = quantize.static_scale) {
     if (!std::isfinite(*scale) || *scale <= 0 || !std::isfinite(1 / *scale))
       throw UsageError(fmt::format("{}: the scale is {}, allowed is a positive finite number with a finite inverse", operation, *scale));
-    return fmt::format("y: {} = mul({}, {})", dtype, value, 1 / *scale);
+    return fmt::format("y: {}{} = mul({}, {})", dtype, extent, value, 1 / *scale);
   }
-  const int largest = quantize.dtype == DType::e4m3 ? 448 : 127;
+  const bool e4m3 = quantize.dtype == DType::e4m3;
   return fmt::format("amax = reduce_max(abs({0})); row_scale = max(div(amax, {1}), {2}); inverse = div(1, row_scale); "
-                     "y: {3} = mul({0}, inverse); scale: f32 = row_scale",
-                     value, largest, quantize_floor, dtype);
+                     "y: {3}{4} = mul({0}, inverse); scale: f32 = row_scale",
+                     value, e4m3 ? 448 : 127, e4m3 ? e4m3_scale_floor : i8_scale_floor, dtype, extent);
 }
 
 Spec silu_and_mul_quant(const SiluAndMulQuantOptions& options) {
   check_row_length("silu_and_mul_quant", options.n);
-  if (options.quantize.static_scale) throw UsageError("silu_and_mul_quant: a static scale leaves no reduction");
   const std::string_view dtype = name_of(options.dtype);
-  return parse_spec(fmt::format("silu_and_mul_quant N={} (gate: {}[row], up: {}[row]) {{ gated = mul(silu(gate), up); {} }}",
-                                options.n, dtype, dtype, quantized_output("silu_and_mul_quant", options.quantize, "gated")));
+  return parse_spec(fmt::format("silu_and_mul_quant N={} (gate: {}[row], up: {}[row]{}) {{ gated = mul(silu(gate), up); {} }}",
+                                options.n, dtype, dtype, quantized_input(options.quantize), quantized_output("silu_and_mul_quant", options.quantize, "gated")));
 }
 
 }  // namespace isofold

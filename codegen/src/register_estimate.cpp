@@ -16,7 +16,7 @@ int estimated_registers(const Plan& plan) {
   for (const Carried& value : kept_calls(plan.spec())) kept += words_per_leaf(value.dtype, plan.fold());
   carried = std::max(carried, kept);
   for (const Tensor& tensor : plan.spec().inputs)
-    if (tensor.extent == Extent::token) continue;
+    if (tensor.extent == Extent::token || tensor.extent == Extent::scalar) continue;
     else if (const int words = words_per_leaf(tensor.dtype, plan.fold()); tensor.extent == Extent::column) {
       columns += words;
       widest_column = std::max(widest_column, words);
@@ -29,11 +29,14 @@ int estimated_registers(const Plan& plan) {
   // Rows that stay in registers have few leaves.
   const auto leaves = static_cast<int>(std::min<std::int64_t>(shape.leaves_per_thread, 1024));
   const int held = s.staging == Staging::registers ? std::max({rows, carried, fold.leaf}) * leaves : 112;
-  const auto before = needed_by(plan.spec(), reductions(plan.spec()).front());
   bool column_before_sum = false;
-  for (std::size_t i = 0; i < before.size(); ++i)
-    if (const Node& node = plan.spec().nodes[i]; before[i] && node.op == Op::input)
-      column_before_sum |= plan.spec().inputs[static_cast<std::size_t>(node.tensor)].extent == Extent::column;
+  if (const auto by_pass = passes(plan.spec()); !by_pass.empty())
+    for (const int reduction : by_pass.front()) {
+      const auto before = needed_by(plan.spec(), reduction);
+      for (std::size_t i = 0; i < before.size(); ++i)
+        if (const Node& node = plan.spec().nodes[i]; before[i] && node.op == Op::input)
+          column_before_sum |= plan.spec().inputs[static_cast<std::size_t>(node.tensor)].extent == Extent::column;
+    }
   // Columns that wait for the outputs are loaded for all leaves at once: one finds room in what the sum has left free.
   const int loaded = s.early_weights || column_before_sum ? columns : columns - widest_column;
   const int early = s.staging == Staging::registers ? loaded * leaves : 0;

@@ -23,10 +23,10 @@ constexpr std::string_view vector_types =
 /// Variables of generated kernels and functions beside the helpers; a test finds what is missing here.
 constexpr std::string_view generated =
     " b batch block block_sums column distance e e4m3_of element factor first_element i k lane lane_sum lane_sums leaf_in_segment"
-    " live n p pairs row row_in_block row_warp s segment staged staged_rows tokens w warp warp_sums workspace ";
+    " fabs fabsf live n p pairs row row_in_block row_warp s segment staged staged_rows tokens w warp warp_sums workspace ";
 /// Names that are made from a value's name, a number or a size.
 constexpr std::array<std::string_view, 6> generated_endings{"_words", "_values", "_value", "_exact", "_row", "_stride"};
-constexpr std::array<std::string_view, 13> generated_beginnings{"exact_", "factor_", "halve_", "adjacent_pairs_", "lane_sum_", "lane_sums_", "warp_sums_", "pairs_", "value_", "load_", "store_", "isofold_", "cuda"};
+constexpr std::array<std::string_view, 14> generated_beginnings{"exact_", "element_", "factor_", "halve_", "adjacent_pairs_", "lane_sum_", "lane_sums_", "warp_sums_", "pairs_", "value_", "load_", "store_", "isofold_", "cuda"};
 
 bool has_word(std::string_view list, std::string_view word) {
   for (std::size_t at = list.find(word); at != std::string_view::npos; at = list.find(word, at + 1))

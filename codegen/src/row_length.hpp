@@ -9,10 +9,10 @@
 
 namespace isofold {
 
-/// Throws UsageError for n outside 1..max_row_length.
+/// Throws UsageError for n outside 0..max_row_length.
 inline void check_row_length(std::string_view operation, std::int64_t n) {
-  if (n < 1 || n > max_row_length)
-    throw UsageError(fmt::format("{}: n is {}, allowed is 1 to {}", operation, n, max_row_length));
+  if (n < 0 || n > max_row_length)
+    throw UsageError(fmt::format("{}: n is {}, allowed is 0 to {}", operation, n, max_row_length));
 }
 
 }  // namespace isofold

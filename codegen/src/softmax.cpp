@@ -46,9 +46,9 @@ Spec cross_entropy(const CrossEntropyOptions& options) {
   check_row_length("cross_entropy", options.n);
   return parse_spec(fmt::format(
       "cross_entropy N={0} (x: {1}[row], target: i32[token]) {{ largest = reduce_max(x); "
-      "picked = sum(where(equal(index, target), x, 0)); shift = where(equal(largest, -inf), 0, largest); "
+      "shift = where(equal(largest, -inf), 0, largest); "
       "total = sum(exp_nonpositive(sub(x, shift))); log_total = where(equal(largest, inf), inf, add(log(total), shift)); "
-      "loss: f32 = where(less(target, 0i), 0, where(less(target, {0}i), sub(log_total, picked), div(0, 0))); "
+      "loss: f32 = where(less(target, 0i), 0, sub(log_total, at(x, target))); "
       "logsumexp: f32 = log_total }}",
       options.n, name_of(options.dtype)));
 }

@@ -14,7 +14,7 @@ namespace isofold {
 bool Node::operator==(const Node& other) const {
   return op == other.op && a == other.a && b == other.b && c == other.c && dtype == other.dtype &&
          tensor == other.tensor && integer == other.integer && function == other.function && name == other.name &&
-         std::bit_cast<std::uint32_t>(value) == std::bit_cast<std::uint32_t>(other.value);
+         std::bit_cast<std::uint64_t>(value) == std::bit_cast<std::uint64_t>(other.value);
 }
 
 namespace {
@@ -27,11 +27,13 @@ std::string expression(const Spec& spec, int index, bool defining) {
     case Op::input:
       return spec.inputs[static_cast<std::size_t>(node.tensor)].name;
     case Op::constant:
-      return fmt::format("{}", node.value);
+      return is_wide(spec) ? fmt::format("{}", node.value) : fmt::format("{}", static_cast<float>(node.value));
     case Op::integer:
       return fmt::format("{}i", node.integer);
     case Op::index:
       return "index";
+    case Op::element:
+      return fmt::format("at({}, {})", spec.inputs[static_cast<std::size_t>(node.tensor)].name, expression(spec, node.a, false));
     case Op::round:
       return fmt::format("{}({})", name_of(node.dtype), expression(spec, node.a, false));
     default:
@@ -63,7 +65,7 @@ std::optional<Type> result_type(Op op, std::string_view operands) {
 }
 
 std::string_view name_of(Extent extent) {
-  constexpr std::string_view names[] = {"row", "column", "token"};
+  constexpr std::string_view names[] = {"row", "column", "token", "scalar"};
   return names[static_cast<std::size_t>(extent)];
 }
 
@@ -75,6 +77,7 @@ int operand_count(const Node& node) {
     case Op::index:
     case Op::parameter:
       return 0;
+    case Op::element:
     case Op::round:
       return 1;
     case Op::call:
@@ -88,8 +91,8 @@ std::string text(const Spec& spec) {
   std::string out = fmt::format("{} N={} (", spec.op, spec.n);
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const Tensor& tensor = spec.inputs[i];
-    out += fmt::format("{}{}: {}[{}]", i ? ", " : "", tensor.name, name_of(tensor.dtype),
-                       name_of(tensor.extent));
+    out += fmt::format("{}{}: {}[{}{}]", i ? ", " : "", tensor.name, name_of(tensor.dtype), name_of(tensor.extent),
+                       tensor.groups == 1 ? "" : fmt::format(" {}", tensor.groups));
   }
   out += ") {";
   const char* separator = " ";
@@ -99,8 +102,8 @@ std::string text(const Spec& spec) {
     separator = "; ";
   }
   for (const Output& output : spec.outputs) {
-    out += fmt::format("{}{}: {} = {}", separator, output.name, name_of(output.dtype),
-                       expression(spec, output.value, false));
+    out += fmt::format("{}{}: {}{} = {}", separator, output.name, name_of(output.dtype),
+                       output.groups == 1 ? "" : fmt::format("[row {}]", output.groups), expression(spec, output.value, false));
     separator = "; ";
   }
   return out + " }";
@@ -115,7 +118,7 @@ std::vector<Level> levels(const Spec& spec) {
       level = extent == Extent::row ? Level::element : extent == Extent::column ? Level::column : Level::row;
     } else if (node.op == Op::index) {
       level = Level::column;
-    } else if (is_reduction(node.op)) {
+    } else if (is_reduction(node.op) || node.op == Op::element) {
       level = Level::row;
     } else {
       bool row = false, column = false;
@@ -181,6 +184,7 @@ std::vector<std::vector<int>> passes(const Spec& spec) {
 
 Spec with_reductions_shown(const Spec& spec) {
   Spec shown = spec;
+  const DType dtype = is_wide(spec) ? DType::f64 : DType::f32;
   const auto free_name = [&](std::string name) {
     const auto is = [&](const auto& named) { return named.name == name; };
     while (std::any_of(shown.nodes.begin(), shown.nodes.end(), is) || std::any_of(spec.inputs.begin(), spec.inputs.end(), is) ||
@@ -191,9 +195,30 @@ Spec with_reductions_shown(const Spec& spec) {
   for (const int node : reductions(spec)) {
     if (shown.nodes[static_cast<std::size_t>(node)].name.empty())
       shown.nodes[static_cast<std::size_t>(node)].name = free_name("shown_result");
-    shown.outputs.push_back({free_name("shown"), DType::f32, node, Extent::token});
+    shown.outputs.push_back({free_name("shown"), dtype, node, Extent::token});
   }
   return shown;
+}
+
+bool is_wide(const Spec& spec) {
+  return std::any_of(spec.inputs.begin(), spec.inputs.end(), [](const Tensor& tensor) { return tensor.dtype == DType::f64; });
+}
+
+int groups(const Spec& spec) {
+  for (const Tensor& tensor : spec.inputs)
+    if (tensor.groups > 1) return tensor.groups;
+  for (const Output& output : spec.outputs)
+    if (output.groups > 1) return output.groups;
+  return 1;
+}
+
+std::vector<int> gathered_inputs(const Spec& spec) {
+  std::vector<int> out;
+  for (const Node& node : spec.nodes)
+    if (node.op == Op::element) out.push_back(node.tensor);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
 }
 
 std::vector<bool> needed_by(const Spec& spec, int root) {

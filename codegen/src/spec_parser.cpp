@@ -18,6 +18,14 @@
 namespace isofold {
 namespace {
 
+constexpr Extent all_extents[] = {Extent::row, Extent::column, Extent::token, Extent::scalar};
+
+std::string known_dtypes() {
+  std::string names;
+  for (const DType dtype : all_dtypes) names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(dtype));
+  return names;
+}
+
 bool is_name_char(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; }
 
 /// A recursive-descent parser that appends nodes in depth-first order.
@@ -40,7 +48,7 @@ class Parser {
     const auto level = levels(spec_);
     for (Output& output : spec_.outputs)
       if (level[static_cast<std::size_t>(output.value)] == Level::row) output.extent = Extent::token;
-    if (const std::string rule = broken_rule(spec_); !rule.empty()) fail(rule);
+    if (const std::string rule = broken_rule(spec_); !rule.empty()) throw UsageError(fmt::format("{}: {}", what_, rule));
     return std::move(spec_);
   }
 
@@ -69,6 +77,7 @@ class Parser {
     }
     function.result = expression(0);
     expect('}');
+    if (function.parameters.size() > 3) fail("a function has at most 3 parameters");
     if (spec_.nodes.size() > max_function_nodes) fail(fmt::format("a function has at most {} values", max_function_nodes));
     function.types = types(spec_);
     function.nodes = std::move(spec_.nodes);
@@ -109,7 +118,7 @@ class Parser {
     if (name.empty() || name[0] < 'a' || name[0] > 'z' || name.size() > 32)
       fail(fmt::format("expected {}: a lower-case identifier of at most 32 characters", what));
     const bool function = std::any_of(functions_.begin(), functions_.end(), [&](const Function& f) { return f.name == name; });
-    if (operation || function || name == "index" || name == "inf" || parse_dtype(name) ||
+    if (operation || function || name == "index" || name == "inf" || name == "at" || parse_dtype(name) ||
         (!in_function_ && is_reserved_name(name)))
       fail(fmt::format("'{}' is reserved and cannot be {}", name, what));
     return name;
@@ -117,19 +126,25 @@ class Parser {
   DType dtype() {
     const std::string name = word();
     const auto found = parse_dtype(name);
-    if (!found) fail(fmt::format("unknown dtype '{}' (known: f32, bf16, f16; outputs: e4m3, i8; per token: i32)", name));
+    if (!found) fail(fmt::format("unknown dtype '{}' (known: {})", name, known_dtypes()));
     return *found;
   }
   void parse_length() {
     if (peek() != 'N') fail("expected N=<row length>");
     ++at_;
     expect('=');
+    spec_.n = whole(0, max_row_length, "N");
+  }
+  int groups() { return static_cast<int>(whole(2, max_groups, "the number of rows in a group")); }
+  std::int64_t whole(std::int64_t least, std::int64_t most, std::string_view what) {
     peek();
-    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), spec_.n);
-    if (error != std::errc()) fail("expected a whole number after N=");
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
+    if (error == std::errc::invalid_argument) fail(fmt::format("expected a whole number: {}", what));
+    if (error != std::errc() || value < least || value > most)
+      fail(fmt::format("{} is {}, allowed is {} to {}", what, text_.substr(at_, static_cast<std::size_t>(end - text_.data()) - at_), least, most));
     at_ = static_cast<std::size_t>(end - text_.data());
-    if (spec_.n < 1 || spec_.n > max_row_length)
-      fail(fmt::format("N is {}, allowed is 1 to {}", spec_.n, max_row_length));
+    return value;
   }
   void parse_tensors() {
     expect('(');
@@ -140,8 +155,11 @@ class Parser {
       tensor.dtype = dtype();
       expect('[');
       const std::string extent = word();
-      if (extent != "row" && extent != "column" && extent != "token") fail("expected [row], [column] or [token]");
-      tensor.extent = extent == "row" ? Extent::row : extent == "column" ? Extent::column : Extent::token;
+      const auto found = std::find_if(std::begin(all_extents), std::end(all_extents), [&](Extent e) { return name_of(e) == extent; });
+      if (found == std::end(all_extents)) fail("expected [row], [column], [token] or [scalar]");
+      tensor.extent = *found;
+      const bool may_have_groups = tensor.extent == Extent::row || tensor.extent == Extent::column;
+      if (may_have_groups && peek() != ']') tensor.groups = groups();
       expect(']');
       if (!defined_.insert(tensor.name).second) fail(fmt::format("'{}' is defined twice", tensor.name));
       spec_.inputs.push_back(tensor);
@@ -153,6 +171,11 @@ class Parser {
     if (!defined_.insert(name).second) fail(fmt::format("'{}' is defined twice", name));
     if (accept(':')) {
       Output output{name, dtype(), -1};
+      if (accept('[')) {
+        if (word() != "row") fail("expected [row <number>]");
+        output.groups = groups();
+        expect(']');
+      }
       expect('=');
       output.value = expression(0);
       spec_.outputs.push_back(output);
@@ -177,13 +200,14 @@ class Parser {
     if ((c >= '0' && c <= '9') || c == '-' || c == '.') return literal();
     if (c == 'N') {
       ++at_;
-      return append({.op = Op::constant, .value = static_cast<float>(spec_.n)});
+      return append({.op = Op::constant, .value = is_wide(spec_) ? static_cast<double>(spec_.n) : static_cast<float>(spec_.n)});
     }
     const std::size_t begin = at_;
     const std::string name = word();
     if (name.empty()) fail("expected an expression");
-    if (name == "inf") return append({.op = Op::constant, .value = std::numeric_limits<float>::infinity()});
+    if (name == "inf") return append({.op = Op::constant, .value = std::numeric_limits<double>::infinity()});
     if (name == "index") return append({.op = Op::index});
+    if (name == "at") return element(depth);
     if (const auto found = values_.find(name); found != values_.end()) return found->second;
     for (std::size_t i = 0; i < spec_.inputs.size(); ++i)
       if (spec_.inputs[i].name == name) return input(static_cast<int>(i));
@@ -205,6 +229,16 @@ class Parser {
       if (spec_.nodes[i].op == Op::input && spec_.nodes[i].tensor == tensor) return static_cast<int>(i);
     return append({.op = Op::input, .tensor = tensor, .name = spec_.inputs[static_cast<std::size_t>(tensor)].name});
   }
+  /// `at(x, place)`.
+  int element(int depth) {
+    expect('(');
+    const std::string name = word();
+    const auto tensor = std::find_if(spec_.inputs.begin(), spec_.inputs.end(), [&](const Tensor& t) { return t.name == name; });
+    if (tensor == spec_.inputs.end()) fail(fmt::format("at takes an input and a place in its row; '{}' is no input", name));
+    const int place = operand(depth, ',');
+    expect(')');
+    return append({.op = Op::element, .a = place, .tensor = static_cast<int>(tensor - spec_.inputs.begin())});
+  }
   int operand(int depth, char before) {
     expect(before);
     return expression(depth + 1);
@@ -220,13 +254,18 @@ class Parser {
     const char* const begin = text_.data() + at_;
     const char* const limit = text_.data() + text_.size();
     std::int32_t integer = 0;
-    if (const auto [end, error] = std::from_chars(begin, limit, integer); error == std::errc() && end != limit && *end == 'i') {
-      at_ = static_cast<std::size_t>(end - text_.data()) + 1;
+    const auto [integer_end, integer_error] = std::from_chars(begin, limit, integer);
+    if (integer_end != limit && *integer_end == 'i') {
+      if (integer_error != std::errc()) fail("an integer is from -2147483648i to 2147483647i");
+      at_ = static_cast<std::size_t>(integer_end - text_.data()) + 1;
       return append({.op = Op::integer, .integer = integer});
     }
-    float value = 0;
-    const auto [end, error] = std::from_chars(begin, limit, value);
-    if (error != std::errc() || value != value) fail("expected a binary32 number");
+    float narrow = 0;
+    double value = 0;
+    const bool wide = is_wide(spec_);
+    const auto [end, error] = wide ? std::from_chars(begin, limit, value) : std::from_chars(begin, limit, narrow);
+    if (!wide) value = narrow;
+    if (error != std::errc() || value != value) fail(fmt::format("expected a {} number", wide ? "binary64" : "binary32"));
     at_ = static_cast<std::size_t>(end - text_.data());
     return append({.op = Op::constant, .value = value});
   }

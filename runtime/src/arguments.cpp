@@ -11,6 +11,9 @@ namespace {
 
 constexpr int widest_access = 4;  // log2 of 16 bytes
 
+/// Rows of several elements, which vector accesses cut.
+bool has_vectors(Extent extent) { return extent == Extent::row || extent == Extent::column; }
+
 int shift_of(DType dtype) { return std::countr_zero(size_of(dtype)); }
 
 /// log2 of the elements per access that an address or stride with `zeros` trailing zero bits allows.
@@ -43,9 +46,9 @@ int alignment_class_of(const Spec& spec, int bytes) {
     lowest = std::min(lowest, class_of(zeros, shift_of(dtype)));
   };
   for (const Tensor& tensor : spec.inputs)
-    if (tensor.extent != Extent::token) visit(tensor.name, tensor.dtype);
+    if (has_vectors(tensor.extent)) visit(tensor.name, tensor.dtype);
   for (const Output& output : spec.outputs)
-    if (output.extent != Extent::token) visit(output.name, output.dtype);
+    if (has_vectors(output.extent)) visit(output.name, output.dtype);
   return lowest;
 }
 
@@ -59,26 +62,28 @@ ArgumentLayout::ArgumentLayout(const Spec& spec) {
   if (spec.inputs.size() + spec.outputs.size() > max_tensors)
     refuse(fmt::format("{} has {} inputs and {} outputs, together at most {} are allowed", spec.op,
                        spec.inputs.size(), spec.outputs.size(), max_tensors));
+  const std::vector<int> gathered = gathered_inputs(spec);
   for (const Tensor& tensor : spec.inputs)
-    inputs_.push_back({tensor.name, tensor.dtype, tensor.extent != Extent::column, tensor.extent != Extent::token,
-                       row_elements(spec, tensor.extent), shift_of(tensor.dtype)});
+    inputs_.push_back({tensor.name, tensor.dtype, has_stride(tensor.extent), tensor.groups, has_vectors(tensor.extent),
+                       row_elements(spec, tensor.extent) * tensor.groups,
+                       std::count(gathered.begin(), gathered.end(), static_cast<int>(inputs_.size())) != 0, shift_of(tensor.dtype)});
   for (const Output& output : spec.outputs)
-    outputs_.push_back({output.name, output.dtype, true, output.extent != Extent::token, row_elements(spec, output.extent),
-                        shift_of(output.dtype)});
+    outputs_.push_back({output.name, output.dtype, true, output.groups, has_vectors(output.extent), row_elements(spec, output.extent) * output.groups,
+                        false, shift_of(output.dtype)});
 }
 
 /// Checks one tensor alone and lowers `lowest` to its alignment class.
 ArgumentLayout::Region ArgumentLayout::check(const Facts& facts, const void* data, std::int64_t stride,
                                              std::int64_t tokens, int& lowest) const {
   const auto begin = reinterpret_cast<std::uint64_t>(data);
-  if (begin == 0) refuse(fmt::format("{}: the pointer is null", facts.name));
+  if (begin == 0 && facts.elements > 0) refuse(fmt::format("{}: the pointer is null", facts.name));
   if (facts.strided && stride < facts.elements)
     refuse(
         fmt::format("{}: the row stride is {}, it must be at least the row length {} (or 0 for dense rows)",
                     facts.name, stride, facts.elements));
   const std::int64_t distance = facts.strided ? stride : 0;
   std::int64_t elements = 0;
-  if (__builtin_mul_overflow(tokens - 1, distance, &elements) ||
+  if (__builtin_mul_overflow((tokens - 1) / facts.groups, distance, &elements) ||
       __builtin_add_overflow(elements, facts.elements, &elements) ||
       std::max(elements, distance) > (std::numeric_limits<std::int64_t>::max() >> facts.shift))
     refuse_size(facts.name, stride, tokens);
@@ -103,7 +108,9 @@ void ArgumentLayout::check_overlap(const Facts& a, const Region& region_a, const
   if (apart) [[likely]]
     return;
   if (region_a.stride_bytes == region_b.stride_bytes && a.strided && b.strided) {
-    if (region_a.begin == region_b.begin && may_be_identical && a.dtype == b.dtype && a.vectors && b.vectors) return;
+    if (region_a.begin == region_b.begin && may_be_identical && a.dtype == b.dtype && a.vectors && b.vectors && a.groups == b.groups &&
+        !b.gathered)
+      return;
     // Slices of one larger row, side by side: the rows of one lie in the gaps of the other.
     const bool a_first = region_a.begin <= region_b.begin;
     const std::uint64_t distance =

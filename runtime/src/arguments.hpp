@@ -12,7 +12,7 @@
 namespace isofold {
 
 /// Tensors that one operator may have.
-inline constexpr std::size_t max_tensors = 24;
+inline constexpr std::size_t max_tensors = 40;
 
 /// The arguments of a launch after the checks: the kernel's parameters in the order of cuda_emitter.hpp, each
 /// 8 bytes wide (pointers of inputs and outputs, row strides in elements of row inputs and outputs, tokens).
@@ -40,7 +40,8 @@ class ArgumentLayout {
   /// Checks and orders the arguments of a launch over `tokens` (>= 1) rows. Does not allocate unless it
   /// throws. Throws UsageError for the wrong number of tensors, null or misaligned pointers, a stride below
   /// N, sizes that overflow, and for overlap: an output may be the very buffer of one row input (same start,
-  /// stride and dtype), and touches no other tensor.
+  /// stride and dtype) unless the Spec reads single elements of that, and touches no other tensor. Pointers of tensors
+  /// without elements may be null.
   void bind(std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs, std::int64_t tokens,
             Parameters& parameters) const;
 
@@ -49,8 +50,10 @@ class ArgumentLayout {
     std::string name;
     DType dtype;
     bool strided;           // rows, or one number per token
+    int groups;             // rows that lie together
     bool vectors;           // has rows of several elements, which vector accesses cut
-    std::int64_t elements;  // of a row
+    std::int64_t elements;  // of all rows that lie together
+    bool gathered;          // single elements of it are read at any time: no output may take its place
     int shift;              // log2 of the element's size
   };
   /// Bytes that a tensor covers: [begin, begin + bytes), rows of row_bytes every stride_bytes.

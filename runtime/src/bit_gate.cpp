@@ -43,7 +43,8 @@ struct Format {
 };
 
 Format format_of(DType dtype) {
-  if (dtype == DType::f32) return {32, 23, 8};
+  if (dtype == DType::f32 || dtype == DType::f64) return {32, 23, 8};
+  if (dtype == DType::e4m3) return {8, 3, 4};
   return dtype == DType::bf16 ? Format{16, 7, 8} : Format{16, 10, 5};
 }
 
@@ -73,6 +74,13 @@ std::uint32_t element(RowKind kind, const Format& format, std::uint64_t& state) 
   return static_cast<std::uint32_t>(random >> (64 - format.bits));
 }
 
+/// A binary32 number as binary64 with more bits behind it, which make its sums inexact.
+std::uint64_t widened(std::uint32_t bits, std::uint64_t random) {
+  const auto value = std::bit_cast<float>(bits);
+  const auto wide = std::bit_cast<std::uint64_t>(static_cast<double>(value));
+  return value == 0 || value - value != 0 ? wide : wide | random >> 36;
+}
+
 /// `rows` rows whose kinds take turns, beginning with the one at `first_kind`, so that different tensors meet
 /// in different combinations. Integers are drawn around 0 .. row_length.
 std::vector<std::byte> hard_rows(DType dtype, std::int64_t rows, std::int64_t n, std::int64_t row_length, int first_kind) {
@@ -93,12 +101,9 @@ std::vector<std::byte> hard_rows(DType dtype, std::int64_t rows, std::int64_t n,
     const RowKind kind =
         row_kinds[static_cast<std::size_t>((row + first_kind * (1 + row / row_kind_count)) % row_kind_count)];
     for (std::int64_t i = 0; i < n; ++i, place += size) {
-      const std::uint32_t bits = element(kind, format, state);
-      const auto half = static_cast<std::uint16_t>(bits);
-      if (size == 4)
-        std::memcpy(place, &bits, 4);
-      else
-        std::memcpy(place, &half, 2);
+      std::uint64_t bits = dtype == DType::i8 ? next(state) : element(kind, format, state);
+      if (dtype == DType::f64) bits = widened(static_cast<std::uint32_t>(bits), next(state));
+      std::memcpy(place, &bits, size);  // the low bytes
     }
   }
   return bytes;
@@ -121,14 +126,16 @@ BitGate::BitGate(const KernelTarget& target, const Spec& spec, const Fold& fold)
     : queue_(target),
       spec_(spec),
       layout_(spec),
-      oracle_rows_(std::clamp<std::int64_t>(most_oracle_elements / spec.n, 2 * row_kind_count, most_oracle_rows)) {
+      oracle_rows_(std::clamp<std::int64_t>(most_oracle_elements / std::max<std::int64_t>(spec.n, 1), 2 * row_kind_count, most_oracle_rows)) {
+  // Rows are repeated: one that comes again must meet its own row of the columns.
+  oracle_rows_ = (oracle_rows_ + groups(spec) - 1) / groups(spec) * groups(spec);
   std::vector<ConstView> input_views;
   std::vector<View> output_views;
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const Tensor& tensor = spec.inputs[i];
-    const bool column = tensor.extent == Extent::column;
+    const bool column = !has_stride(tensor.extent);
     const std::int64_t n = row_elements(spec, tensor.extent);
-    inputs_.push_back(hard_rows(tensor.dtype, column ? 1 : oracle_rows_, n, spec.n, static_cast<int>(column ? 3 : i)));
+    inputs_.push_back(hard_rows(tensor.dtype, rows_held(tensor, oracle_rows_), n, spec.n, static_cast<int>(column ? 3 : i)));
     input_views.push_back({inputs_.back().data(), n});
   }
   for (const Output& output : spec.outputs) {
@@ -139,13 +146,13 @@ BitGate::BitGate(const KernelTarget& target, const Spec& spec, const Fold& fold)
   for_each_parallel(static_cast<std::size_t>(oracle_rows_), [&](std::size_t row) {
     std::vector<ConstView> inputs = input_views;
     std::vector<View> outputs = output_views;
-    const auto move_to_row = [&](auto& view, DType dtype) {
+    const auto move_to_row = [&](auto& view, std::int64_t to, DType dtype) {
       view.data = const_cast<std::byte*>(static_cast<const std::byte*>(view.data)) +
-                  row * static_cast<std::size_t>(view.row_stride) * size_of(dtype);
+                  static_cast<std::size_t>(to * view.row_stride) * size_of(dtype);
     };
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-      if (spec.inputs[i].extent != Extent::column) move_to_row(inputs[i], spec.inputs[i].dtype);
-    for (std::size_t i = 0; i < outputs.size(); ++i) move_to_row(outputs[i], spec.outputs[i].dtype);
+    const auto here = static_cast<std::int64_t>(row);
+    for (std::size_t i = 0; i < inputs.size(); ++i) move_to_row(inputs[i], row_used(spec.inputs[i], here), spec.inputs[i].dtype);
+    for (std::size_t i = 0; i < outputs.size(); ++i) move_to_row(outputs[i], here, spec.outputs[i].dtype);
     interpret(spec, fold, 1, inputs, outputs);
   });
 }
@@ -156,20 +163,20 @@ void BitGate::reserve(std::int64_t rows) {
   input_buffers_.clear();
   output_buffers_.clear();
   capacity_ = rows;
-  const auto bytes = [&](DType dtype, Extent extent) {
-    const std::int64_t count = extent == Extent::column ? 1 : rows;
-    return static_cast<std::size_t>(count * row_elements(spec_, extent)) * size_of(dtype);
+  const auto bytes = [&](DType dtype, Extent extent, std::int64_t count) {
+    const std::int64_t whole = (count + groups(spec_) - 1) / groups(spec_) * groups(spec_);
+    return static_cast<std::size_t>(whole * row_elements(spec_, extent)) * size_of(dtype);
   };
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const Tensor& tensor = spec_.inputs[i];
     const WorkBuffer& buffer =
-        input_buffers_.emplace_back(queue_, bytes(tensor.dtype, tensor.extent));
+        input_buffers_.emplace_back(queue_, bytes(tensor.dtype, tensor.extent, rows_held(tensor, rows)));
     const std::size_t period = std::min(inputs_[i].size(), buffer.bytes());
     buffer.upload(inputs_[i].data(), period);
     buffer.repeat(period);
   }
   for (const Output& output : spec_.outputs)
-    output_buffers_.emplace_back(queue_, bytes(output.dtype, output.extent) + canary_bytes);
+    output_buffers_.emplace_back(queue_, bytes(output.dtype, output.extent, rows) + canary_bytes);
 }
 
 std::string BitGate::check(const Kernel& kernel) {

@@ -19,7 +19,7 @@ HostKernel::HostKernel(const Plan& plan, std::shared_ptr<const KernelImage> imag
     : Kernel(plan, std::move(image)),
       kernel_(plan, this->image().code),
       pool_(std::move(pool)),
-      rows_per_share_(std::max<std::int64_t>(1, bytes_per_share / bytes_moved(plan.spec(), 1))) {}
+      rows_per_share_(std::max<std::int64_t>(1, bytes_per_share / std::max<std::int64_t>(1, bytes_moved(plan.spec(), 1)))) {}
 
 void HostKernel::launch(CUstream_st*, const Parameters& parameters, std::int64_t tokens, void*) const {
   const Spec& spec = plan().spec();

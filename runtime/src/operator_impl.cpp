@@ -65,6 +65,8 @@ OperatorImpl::OperatorImpl(std::shared_ptr<RuntimeImpl> runtime, const Spec& spe
       fold_(fold),
       bits_id_(isofold::bits_id(spec, fold)),
       layout_(spec),
+      writes_nothing_(std::none_of(spec.outputs.begin(), spec.outputs.end(),
+                                   [&](const isofold::Output& output) { return row_elements(spec, output.extent) > 0; })),
       rms_norm_names_(spec) {}
 
 LaunchTable& OperatorImpl::make_table() const {
@@ -167,6 +169,7 @@ void OperatorImpl::launch(CUstream_st* stream, std::span<const ConstTensor> inpu
   }
   Parameters parameters;
   layout_.bind(inputs, outputs, tokens, parameters);
+  if (writes_nothing_) return;
   LaunchTable& table = this->table();
   const std::size_t range = table.range_of(tokens);
   const Kernel* kernel = table.find(range, parameters.alignment_class);

@@ -72,6 +72,7 @@ class OperatorImpl {
   Fold fold_;
   std::string bits_id_;
   ArgumentLayout layout_;
+  bool writes_nothing_;  // rows are empty and there is no number per token
   RmsNormNames rms_norm_names_;
   mutable std::mutex preparing_;  // held while a table gets kernels, so that `use` misses none; taken before mutex_
   mutable std::mutex mutex_;      // of tables_

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view probe_text =
     "numerics_probe N=64 (left: f32[row], right: f32[row], third: f32[row], half: f16[row], brain: "
-    "bf16[row]) {"
+    "bf16[row], quarter: e4m3[row], whole: i8[row]) {"
     " total = sum(mul(left, right));"
     " summed: f32 = add(total, third);"
     " added: f32 = add(left, right);"
@@ -31,7 +31,19 @@ constexpr std::string_view probe_text =
     " to_bf16: bf16 = mul(left, 1);"
     " to_f16: f16 = mul(left, 1);"
     " from_f16: f32 = add(half, 0);"
-    " from_bf16: f32 = add(brain, 0) }";
+    " from_bf16: f32 = add(brain, 0);"
+    " from_e4m3: f32 = add(quarter, 0);"
+    " from_i8: f32 = add(whole, 0);"
+    " to_e4m3: e4m3 = mul(half, 1);"
+    " to_i8: i8 = mul(half, 16);"
+    " larger: f32 = max(left, right);"
+    " smaller: f32 = min(left, right);"
+    " negative_part: f32 = where(less(left, 0), left, 0);"
+    " from_integer: f32 = from_int(bits(left));"
+    " both_patterns: f32 = from_bits(and(bits(left), bits(right)));"
+    " logarithm: f32 = log(left);"
+    " largest: f32 = reduce_max(left);"
+    " smallest: f32 = reduce_min(left) }";
 
 /// Binary32 patterns at which roundings, flushing and special cases show.
 constexpr std::array<std::uint32_t, 40> special{
@@ -67,13 +79,10 @@ std::vector<std::vector<std::byte>> probe_inputs() {
   constexpr std::size_t rows = probe_tokens, n = 64, elements = rows * n;
   constexpr std::size_t pairs = special.size() * special.size(), any_bits = pairs + 1024;
   std::vector<std::vector<std::byte>> inputs;
-  for (std::size_t size : {4, 4, 4, 2, 2}) inputs.emplace_back(elements * size);
+  for (std::size_t size : {4, 4, 4, 2, 2, 1, 1}) inputs.emplace_back(elements * size);
   const auto put = [&](std::size_t tensor, std::size_t element, std::uint32_t bits) {
-    const auto half = static_cast<std::uint16_t>(bits);
-    if (tensor < 3)
-      std::memcpy(inputs[tensor].data() + 4 * element, &bits, 4);
-    else
-      std::memcpy(inputs[tensor].data() + 2 * element, &half, 2);
+    const std::size_t size = inputs[tensor].size() / elements;
+    std::memcpy(inputs[tensor].data() + size * element, &bits, size);  // the low bytes
   };
   std::uint64_t state = 1;
   for (std::size_t i = 0; i < elements; ++i) {
@@ -94,6 +103,8 @@ std::vector<std::vector<std::byte>> probe_inputs() {
     }
     put(3, i, static_cast<std::uint32_t>(16 * i + i / 256));
     put(4, i, static_cast<std::uint32_t>(16 * i + i / 256));
+    put(5, i, static_cast<std::uint32_t>(i));
+    put(6, i, static_cast<std::uint32_t>(i));
   }
   return inputs;
 }
@@ -115,6 +126,18 @@ const std::vector<std::string>& probe_digests() {
       "dc4935e4d67a4abfc381ee991bdfa920",  // to_f16
       "1d3933117b751343bfb7f0a8144605e0",  // from_f16
       "7b6a5750d4f40c338860dedb9276e204",  // from_bf16
+      "a808f9d38db64ca95ea346886a1f3309",  // from_e4m3
+      "01a622dba1db8ab7aed13b68df7ee7ef",  // from_i8
+      "ab8d491450c5c8d6b90719a83cb4a3f0",  // to_e4m3
+      "5a8bbdbdb779a2d3bc1abef5e691287b",  // to_i8
+      "81d770118dc46d180c0a18d0c6e1a560",  // larger
+      "34ad4da25c7a6aad887dce4699b8bdea",  // smaller
+      "decf9e7117d39072e5b0ea7058c90c69",  // negative_part
+      "9f4ae79d0c295a7c82011c1a727a9d77",  // from_integer
+      "44731e3d2911a85e3ca2146e1c0010ff",  // both_patterns
+      "032aed2729f1f6ac30883daaa550233e",  // logarithm
+      "c35acf9090fdab483f366b7c64fa2600",  // largest
+      "94901e4d885798bc089b928b2529764a",  // smallest
   };
   return digests;
 }
@@ -125,7 +148,7 @@ void check_probe(const Kernel& kernel, const KernelTarget& target) {
   const std::vector<std::vector<std::byte>> inputs = probe_inputs();
   std::vector<std::vector<std::byte>> outputs;
   for (const Output& output : spec.outputs)
-    outputs.emplace_back(static_cast<std::size_t>(probe_tokens * spec.n) * size_of(output.dtype));
+    outputs.emplace_back(static_cast<std::size_t>(probe_tokens * row_elements(spec, output.extent)) * size_of(output.dtype));
 
   const WorkQueue queue(target);
   std::vector<WorkBuffer> buffers;

@@ -41,15 +41,16 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
   std::vector<std::size_t> offsets;
   const auto place = [&](DType dtype, Extent extent) {
     offsets.push_back(bytes);
-    bytes += aligned(static_cast<std::size_t>(tokens * row_elements(spec, extent)) * size_of(dtype));
+    const std::int64_t rows = (tokens + groups(spec) - 1) / groups(spec) * groups(spec);  // whole groups
+    bytes += aligned(static_cast<std::size_t>(rows * row_elements(spec, extent)) * size_of(dtype));
   };
   // Rows are another call's each time; weights are the same in every call, as in a model that runs again and
   // again.
   std::size_t shared = 0;
   for (const Tensor& tensor : spec.inputs) {
-    if (tensor.extent == Extent::column) {
+    if (!has_stride(tensor.extent)) {
       offsets.push_back(shared);
-      shared += aligned(static_cast<std::size_t>(spec.n) * size_of(tensor.dtype));
+      shared += aligned(static_cast<std::size_t>(row_elements(spec, tensor.extent) * tensor.groups) * size_of(tensor.dtype));
     } else {
       place(tensor.dtype, tensor.extent);
     }
@@ -76,14 +77,14 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
 
   std::vector<std::int32_t> numbers;  // lengths and class numbers: any within the row
   for (std::int64_t token = 0; token < tokens; ++token)
-    numbers.push_back(static_cast<std::int32_t>((token + 1) * 7919 % spec.n));
+    numbers.push_back(static_cast<std::int32_t>((token + 1) * 7919 % std::max<std::int64_t>(spec.n, 1)));
   const ArgumentLayout layout(spec);
   for (std::size_t call = 0; call < calls; ++call) {
     std::vector<ConstTensor> inputs;
     std::vector<MutableTensor> outputs;
     for (std::size_t i = 0; i < offsets.size(); ++i) {
-      const bool column = i < spec.inputs.size() && spec.inputs[i].extent == Extent::column;
-      const std::size_t offset = (column ? 0 : shared + call * bytes) + offsets[i];
+      const bool is_shared = i < spec.inputs.size() && !has_stride(spec.inputs[i].extent);
+      const std::size_t offset = (is_shared ? 0 : shared + call * bytes) + offsets[i];
       std::byte* data = tensors_->data() + offset;
       if (i < spec.inputs.size() && spec.inputs[i].dtype == DType::i32)
         tensors_->upload(numbers.data(), numbers.size() * sizeof(std::int32_t), offset);

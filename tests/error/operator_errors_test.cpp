@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(Fixture, "preparing and asking") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "operators that cannot be made") {
-  CHECK(contains(usage_error([&] { runtime.rms_norm({.n = 0}); }), "n is 0, allowed is 1 to 2147483647"));
+  CHECK(contains(usage_error([&] { runtime.rms_norm({.n = -1}); }), "n is -1, allowed is 0 to 2147483647"));
   CHECK(contains(usage_error([&] { runtime.make_operator(op.spec(), Fold{.leaf = 3}); }),
                  "leaf=3 must be a power of two"));
   Spec forged = op.spec();

@@ -54,14 +54,14 @@ void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows
             std::vector<MutableTensor> out(outputs.begin(), outputs.end());
             for (std::size_t i = 0; i < in.size(); ++i) {
               const Tensor& tensor = op.spec().inputs[i];
-              if (tensor.extent != Extent::column)
-                in[i].data = static_cast<const std::byte*>(in[i].data) +
-                             row * in[i].row_stride * static_cast<std::int64_t>(size_of(tensor.dtype));
+              in[i].data = static_cast<const std::byte*>(in[i].data) +
+                           row_offset(op.spec(), tensor, in[i].row_stride, row) * static_cast<std::int64_t>(size_of(tensor.dtype));
             }
             for (std::size_t i = 0; i < out.size(); ++i)
               out[i].data =
                   static_cast<std::byte*>(out[i].data) +
-                  row * out[i].row_stride * static_cast<std::int64_t>(size_of(op.spec().outputs[i].dtype));
+                  row_offset(op.spec(), op.spec().outputs[i], out[i].row_stride, row) *
+                      static_cast<std::int64_t>(size_of(op.spec().outputs[i].dtype));
             op.launch(stream, in, out, 1);
           }
         }) == "");
@@ -69,16 +69,18 @@ void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows
   // Batches, on tensors that stay on the device; the rows alone are what they are compared with.
   Random random(7);
   for (const std::int64_t batch : batches) {
+    const std::int64_t period = groups(op.spec());
     const std::int64_t first =
         random.one_in(2) || batch >= rows
             ? 0
-            : static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(rows - batch)));
+            : static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(rows - batch))) / period * period;
     std::size_t place = 0;
     std::vector<ConstTensor> inputs;
     std::vector<MutableTensor> outputs;
     std::vector<std::size_t> places;
-    for (const HostTensor& tensor : call.inputs()) {
-      const bool row = tensor.rows() > 1 || rows == 1;
+    for (std::size_t i = 0; i < call.inputs().size(); ++i) {
+      const HostTensor& tensor = call.inputs()[i];
+      const bool row = has_stride(op.spec().inputs[i].extent);
       const auto distance =
           static_cast<std::size_t>(row ? tensor.row(std::min(first, tensor.rows() - 1)) - tensor.row(0) : 0);
       inputs.push_back(

@@ -69,7 +69,7 @@ class Arguments {
     const Spec& spec = call.spec();
     for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
       inputs_.push_back(call.inputs()[i].data());
-      if (spec.inputs[i].extent != Extent::column) strides_.push_back(call.inputs()[i].row_stride());
+      if (has_stride(spec.inputs[i].extent)) strides_.push_back(call.inputs()[i].row_stride());
     }
     for (std::size_t i = 0; i < spec.outputs.size(); ++i) {
       HostTensor& tensor = i < in_place ? call.inputs()[i] : call.outputs()[i];

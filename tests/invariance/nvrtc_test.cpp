@@ -2,12 +2,14 @@
 // kernel spills. Without NVRTC the program ends with the exit code that counts as skipped.
 #include "nvrtc.hpp"
 
+#include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cuda_emitter.hpp>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +22,8 @@
 #include "cubin_usage.hpp"
 #include "invariance/plan_sets.hpp"
 #include "settings.hpp"
+#include "support/random.hpp"
+#include "support/random_plan.hpp"
 
 using namespace isofold;
 using isofold::testing::PlanSet;
@@ -53,6 +57,32 @@ std::vector<std::string> faults_of(const Nvrtc& nvrtc, const Plan& plan) {
 }
 
 }  // namespace
+
+TEST_CASE("random Specs compile for sm_80, sm_90 and sm_100, and keep the numerics rules") {
+  const std::shared_ptr<const Nvrtc> nvrtc = nvrtc_or_skip();
+  testing::Random random(11);
+  const auto choose = [&](std::uint64_t below) { return random.below(below); };
+  for (int i = 0; i < 24; ++i) {
+    const Spec spec = parse_spec(testing::random_spec_text(choose, 3000));
+    const std::array archs{"sm_80", "sm_90", "sm_100"};
+    const std::vector<Plan> plans = candidates(spec, default_fold(spec), traits_of_arch(archs[static_cast<std::size_t>(i % 3)]).value());
+    if (plans.empty()) continue;
+    for (const std::string& fault : faults_of(*nvrtc, plans[choose(plans.size())]))
+      if (fault.find("local memory") == std::string::npos) FAIL_CHECK(fault);  // their values may be many
+  }
+}
+
+TEST_CASE("the longest rows compile") {
+  const std::shared_ptr<const Nvrtc> nvrtc = nvrtc_or_skip();
+  for (const char* text : {"longest N=2147483647 (x: bf16[row]) { total: f32 = sum(x) }",
+                           "longest N=2147483647 (x: f32[row], length: i32[token]) { y: f32 = mul(x, sum(where(less(index, length), x, 0))) }"}) {
+    const Spec spec = parse_spec(text);
+    const std::vector<Plan> plans = candidates(spec, default_fold(spec), traits_of_arch("sm_90").value());
+    REQUIRE(!plans.empty());
+    for (const std::string& fault : faults_of(*nvrtc, plans.front())) FAIL_CHECK(fault);
+    for (const std::string& fault : faults_of(*nvrtc, plans.back())) FAIL_CHECK(fault);
+  }
+}
 
 TEST_CASE(
     "every candidate schedule compiles for sm_80, sm_90 and sm_100, keeps the numerics rules and does not "

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cmath>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -34,8 +36,9 @@ TEST_CASE("the probe's digests are what the oracle computes") {
   std::vector<std::vector<std::byte>> outputs;
   std::vector<View> output_views;
   for (const Output& output : spec.outputs)
-    outputs.emplace_back(static_cast<std::size_t>(probe_tokens * spec.n) * size_of(output.dtype));
-  for (auto& bytes : outputs) output_views.push_back({bytes.data(), spec.n});
+    outputs.emplace_back(static_cast<std::size_t>(probe_tokens * row_elements(spec, output.extent)) * size_of(output.dtype));
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    output_views.push_back({outputs[i].data(), row_elements(spec, spec.outputs[i].extent)});
   interpret(spec, plan.fold(), probe_tokens, input_views, output_views);
   REQUIRE(probe_digests().size() == outputs.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -120,4 +123,22 @@ TEST_CASE("threads that share one operator do not disturb each other") {
       });
   }
   for (const std::string& fault : faults) CHECK(fault == "");
+}
+
+TEST_CASE("rows without elements: sums are 0, means NaN, and what has one number per element has none") {
+  const Runtime runtime = cpu();
+  const Operator mean = runtime.make_operator(row_reduction({.reduction = RowReduction::mean, .n = 0, .dtype = DType::f32}));
+  const Operator sum = runtime.make_operator(row_reduction({.reduction = RowReduction::sum, .n = 0, .dtype = DType::bf16}));
+  std::array<float, 3> means{};
+  std::array<std::uint16_t, 3> sums{1, 1, 1};
+  const ConstTensor nothing{};
+  const MutableTensor mean_out{means.data()}, sum_out{sums.data()};
+  mean.launch(nullptr, {&nothing, 1}, {&mean_out, 1}, 3);
+  sum.launch(nullptr, {&nothing, 1}, {&sum_out, 1}, 3);
+  for (const float value : means) CHECK(std::isnan(value));
+  CHECK(sums == std::array<std::uint16_t, 3>{0, 0, 0});
+  const Operator none = runtime.make_operator(softmax({.n = 0}));
+  const MutableTensor no_output{};
+  none.launch(nullptr, {&nothing, 1}, {&no_output, 1}, 3);
+  CHECK_THROWS_AS(row_reduction({.reduction = RowReduction::max, .n = 0}), UsageError);
 }

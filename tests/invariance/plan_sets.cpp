@@ -2,6 +2,7 @@
 
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cuda_emitter.hpp>
+#include <isofold/codegen/functions.hpp>
 #include <isofold/codegen/layer_norm.hpp>
 #include <isofold/codegen/operators.hpp>
 #include <isofold/codegen/rms_norm.hpp>
@@ -9,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <numeric>
@@ -108,11 +110,39 @@ void add_folds(std::vector<PlanSet>& sets) {
 }
 
 void add_specs(std::vector<PlanSet>& sets) {
-  for (const char* text : {
+  std::string functions_text = "functions N=264 (x: f32[row]) { ";
+  for (const Function& function : functions())
+    functions_text += fmt::format("{}by_{}: f32 = {}(x)", &function == &functions().front() ? "" : "; ", function.name, function.name);
+  functions_text += " }";
+  for (const char* text : {functions_text.c_str(),
            // Several sums: with columns in a later one, and independent ones.
            "three N=332 (x: f16[row], z: f32[row], c: f32[column]) { first = sum(mul(x, c)); next = sum(mul(add(z, first), c)); last = "
            "sum(mul(x, x)); y: f32 = add(mul(x, first), mul(next, last)); early: bf16 = z }",
            "moments N=65 (x: f32[row]) { first = sum(x); second = sum(mul(x, x)); y: f32 = fma(x, first, second) }",
+           // Inputs of 8 bits, alone and beside wider ones; columns of several rows; single elements.
+           "bytes N=300 (x: e4m3[row], z: i8[row], c: e4m3[column]) { total = sum(mul(x, z)); y: bf16 = fma(x, total, mul(z, c)) }",
+           "scaled N=1000 (x: bf16[row], z: e4m3[row], scale: e4m3[token]) { h = fma(z, scale, x); total = sum(mul(h, h)); "
+           "y: f32 = mul(h, total) }",
+           "chosen N=77 (x: f16[row], z: e4m3[row], place: i32[token], c: f32[column 3]) { here = at(x, place); d = sub(x, here); "
+           "total = sum(mul(d, c)); y: f16 = mul(fma(d, c, at(z, 5i)), total); picked: f32 = add(here, at(x, 76i)) }",
+           // No reduction: values along the row, numbers per token, both.
+           "map N=520 (x: bf16[row], z: e4m3[row], c: f32[column 5], level: f32[token]) { y: bf16 = mul(fma(x, z, c), level); other: i8 = x }",
+           "map N=5000 (x: f32[row]) { y: f16 = silu(x) }",
+           "pick N=33 (x: bf16[row], place: i32[token]) { y: f32 = at(x, place) }",
+           // Choices that the compiler would take for a minimum or maximum, of which -0 makes another; patterns of NaN.
+           "halves N=264 (x: bf16[row]) { low = where(less(x, 0), x, 0); total = sum(low); y: bf16 = low; high: f32 = where(less(-0, x), "
+           "x, -0); other: f32 = where(less_equal(0, x), 0, x); z: f32 = total; pattern: f32 = from_int(bits(fma(x, 1, -0))); shifted: f32 "
+           "= from_int(shift_right(bits(neg(x)), 3i)) }",
+           // Groups of rows, a number for all tokens.
+           "heads N=128 (x: bf16[row 6], gain: f32[column], eps: f32[scalar]) { total = sum(mul(x, x)); y: bf16[row 6] = "
+           "mul(mul(x, div(1, sqrt(add(div(total, N), eps)))), gain) }",
+           // Binary64.
+           "wide N=1000 (x: f64[row], z: f64[row 4], c: f64[column]) { y: f64 = sqrt(abs(sum(mul(x, z)))); high: f64 = reduce_max(add(x, "
+           "c)); low: f64 = mul(reduce_min(x), 0.1); mean: f64 = div(sum(z), N) }",
+           "wide N=10001 (x: f64[row]) { y: f64 = sum(mul(x, x)); high: f64 = reduce_max(abs(x)) }",
+           // Rows without elements.
+           "empty N=0 (x: bf16[row], level: f32[token]) { total = sum(x); y: bf16 = mul(x, total); mean: f32 = div(total, N); shifted: f16 = "
+           "add(add(total, level), sum(mul(x, x))) }",
            // A plain sum, whose skipped lanes show in rows of -0.
            "center N=332 (x: bf16[row]) { mean = div(sum(x), N); y: bf16 = add(x, mul(-1, mean)); "
            "scaled: f32 = mul(x, mean) }",
@@ -155,12 +185,13 @@ void add_layer_norms(std::vector<PlanSet>& sets) {
 void add_named(std::vector<PlanSet>& sets, bool few) {
   int number = 0;
   for (const NamedOperator& named : named_operators()) {
-    constexpr std::array<std::int64_t, 5> lengths{264, 1000, 1, 4096, 50};
-    for (std::int64_t n : {few ? 264 : lengths[static_cast<std::size_t>(number % 5)]}) {
+    constexpr std::array<std::int64_t, 5> lengths{264, 1000, 777, 4096, 50};
+    for (std::int64_t n : std::set<std::int64_t>{few ? 264 : lengths[static_cast<std::size_t>(number % 5)], few ? 264 : 1}) {
       const DType dtype = dtypes[static_cast<std::size_t>(number++ % 3)];
       const Spec spec = named.make(n, dtype);
       sets.push_back(exposed({fmt::format("{} of {}", named.name, text(spec)), spec, default_fold(spec)}));
-      sets.back().one_architecture = true;
+      // Conversions to 8 bits differ from architecture to architecture.
+      sets.back().one_architecture = std::none_of(spec.outputs.begin(), spec.outputs.end(), [](const Output& o) { return size_of(o.dtype) == 1; });
     }
   }
   if (few) return;

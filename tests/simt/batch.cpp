@@ -99,7 +99,7 @@ std::string run_plan(Batch& batch, std::size_t source, const CudaSource& generat
                       static_cast<std::size_t>(tensor.row_stride()) * size, writable});
   };
   for (std::size_t i = 0; i < call.inputs().size(); ++i)
-    add(call.inputs()[i], plan.spec().inputs[i].extent != Extent::column, false);
+    add(call.inputs()[i], has_stride(plan.spec().inputs[i].extent), false);
   for (testing::HostTensor& output : call.outputs()) add(output, true, true);
   numbers.push_back(tokens);
   const bool two_launches = plan.gpu().split == Split::workspace;

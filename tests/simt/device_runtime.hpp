@@ -52,13 +52,32 @@ inline float __fsqrt_rn(float a) { return __builtin_sqrtf(a); }
 inline float __uint_as_float(unsigned bits) { return __builtin_bit_cast(float, bits); }
 inline unsigned __float_as_uint(float value) { return __builtin_bit_cast(unsigned, value); }
 
+inline double __dadd_rn(double a, double b) { return a + b; }
+inline double __dsub_rn(double a, double b) { return a - b; }
+inline double __dmul_rn(double a, double b) { return a * b; }
+inline double __fma_rn(double a, double b, double c) { return __builtin_fma(a, b, c); }
+inline double __ddiv_rn(double a, double b) { return a / b; }
+inline double __drcp_rn(double a) { return 1.0 / a; }
+inline double __dsqrt_rn(double a) { return __builtin_sqrt(a); }
+inline double fabs(double a) { return __builtin_fabs(a); }
+inline long long __double_as_longlong(double value) { return __builtin_bit_cast(long long, value); }
+inline double __longlong_as_double(long long bits) { return __builtin_bit_cast(double, bits); }
+inline double __hiloint2double(int high, int low) {
+  return __longlong_as_double(static_cast<long long>(high) << 32 | static_cast<unsigned>(low));
+}
+inline int __double2hiint(double value) { return static_cast<int>(__double_as_longlong(value) >> 32); }
+inline int __double2loint(double value) { return static_cast<int>(__double_as_longlong(value)); }
+
 inline void __syncthreads(int line = __builtin_LINE()) { simt_hooks->barrier(line); }
 
 template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int line = __builtin_LINE()) {
-  static_assert(sizeof(T) == 4);
-  return __builtin_bit_cast(
-      T, simt_hooks->shuffle(mask, __builtin_bit_cast(unsigned, value), source & 31, line));
+  constexpr int words = sizeof(T) / 4;
+  struct Words {
+    unsigned word[words];
+  } bits = __builtin_bit_cast(Words, value);
+  for (unsigned& word : bits.word) word = simt_hooks->shuffle(mask, word, source & 31, line);
+  return __builtin_bit_cast(T, bits);
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int distance, int line = __builtin_LINE()) {

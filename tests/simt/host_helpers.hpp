@@ -21,6 +21,11 @@ void store(void* to, const unsigned* words) {
 inline void load_16(unsigned* words, const void* from) { load<16>(words, from); }
 inline void load_8(unsigned* words, const void* from) { load<8>(words, from); }
 inline void load_4(unsigned* words, const void* from) { load<4>(words, from); }
+inline void load_1(unsigned* words, int p, const void* from) {
+  unsigned element = 0;
+  load<1>(&element, from);
+  words[p / 4] = p % 4 == 0 ? element : words[p / 4] + (element << 8 * (p % 4));
+}
 inline void load_2(unsigned* words, int p, const void* from) {
   unsigned element = 0;
   load<2>(&element, from);
@@ -40,6 +45,11 @@ inline void store_2(void* to, const unsigned* words, int p) {
 inline void store_1(void* to, const unsigned* words, int p) {
   const unsigned element = words[p / 4] >> 8 * (p % 4);
   store<1>(to, &element);
+}
+
+template <class T>
+T choose(bool chosen, T a, T b) {
+  return chosen ? a : b;
 }
 
 inline float max_or_nan(float a, float b) {
@@ -124,8 +134,9 @@ inline void cluster_sync(int line = __builtin_LINE()) {
   cluster_arrive(line);
   cluster_wait(line);
 }
-inline void store_in_block(float* to, int rank, float value) {
-  *static_cast<float*>(simt_hooks->in_block(to, rank)) = value;
+template <class T>
+void store_in_block(T* to, int rank, T value) {
+  *static_cast<T*>(simt_hooks->in_block(to, rank)) = value;
 }
 
 inline void wait_for_previous_kernel() { simt_hooks->previous_kernel_done(); }

@@ -11,7 +11,7 @@ namespace isofold::simt {
 namespace {
 
 /// Functions of host_helpers.hpp. Generated names may go on with a suffix, such as load_16_streaming.
-constexpr std::array<std::string_view, 22> host_helpers{"store_1", "pack_e4m3", "pack_i8", "max_or_nan", "min_or_nan","load_16",
+constexpr std::array<std::string_view, 24> host_helpers{"choose", "load_1", "store_1", "pack_e4m3", "pack_i8", "max_or_nan", "min_or_nan","load_16",
                                                         "load_8",
                                                         "load_4",
                                                         "load_2",

@@ -4,21 +4,27 @@
 
 namespace isofold::testing {
 
+/// Rows that lie in groups are one row of the tensor.
+template <class TensorOrOutput>
+Shape Call::shape_of(const TensorOrOutput& tensor) const {
+  const std::int64_t elements = row_elements(spec_, tensor.extent);
+  if (tensor.extent == Extent::column) return {tensor.dtype, tensor.groups, elements, elements, options_.offset};
+  const std::int64_t n = elements * tensor.groups;
+  const std::int64_t rows = tensor.extent == Extent::scalar ? 1 : (options_.tokens + tensor.groups - 1) / tensor.groups;
+  return {tensor.dtype, rows, n, n + options_.stride_padding, options_.offset};
+}
+
 Call::Call(const Spec& spec, const Fold& fold, const CallOptions& options) : spec_(spec), options_(options) {
-  const auto shape_of = [&](DType dtype, Extent extent) {
-    const std::int64_t n = row_elements(spec, extent);
-    return Shape{dtype, extent == Extent::column ? 1 : options.tokens, n, n + options.stride_padding, options.offset};
-  };
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const Tensor& input = spec.inputs[i];
-    HostTensor tensor(shape_of(input.dtype, input.extent));
+    HostTensor tensor(shape_of(input));
     // In even rows all tensors are of one kind; in odd rows, say, infinities of one meet zeros of another.
     const std::uint64_t seed = options.seed + 4 * i;
     if (input.dtype == DType::i32)
       tensor.fill_integers(-3, spec.n + 3, seed);
     else if (options.ordinary_rows)
       tensor.fill(RowKind::normal, seed);
-    else if (input.extent != Extent::column)
+    else if (has_stride(input.extent))
       tensor.fill_all_kinds(seed, options.first_kind, 4 * i);
     else
       tensor.fill(RowKind::infinite, seed);
@@ -47,8 +53,7 @@ std::vector<View> Call::output_views() {
 void Call::reset_outputs() {
   outputs_.clear();
   for (const Output& output : spec_.outputs)
-    outputs_.emplace_back(Shape{output.dtype, options_.tokens, row_elements(spec_, output.extent),
-                                row_elements(spec_, output.extent) + options_.stride_padding, options_.offset});
+    outputs_.emplace_back(shape_of(output));
 }
 
 std::string Call::fault() const {

@@ -42,6 +42,9 @@ class Call {
   std::string fault() const;
 
  private:
+  template <class TensorOrOutput>
+  Shape shape_of(const TensorOrOutput& tensor) const;
+
   Spec spec_;
   CallOptions options_;
   std::vector<HostTensor> inputs_;

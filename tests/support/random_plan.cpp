@@ -12,6 +12,7 @@ namespace isofold::testing {
 namespace {
 
 constexpr std::string_view dtypes[] = {"f32", "bf16", "f16"};
+constexpr std::string_view input_dtypes[] = {"f32", "bf16", "f16", "e4m3", "i8"};
 constexpr std::string_view literals[] = {"1", "-1", "0.5", "1e-06", "N", "3", "-0", "0", "1e20", "0.1"};
 
 /// Writes expressions over the names that are defined so far.
@@ -22,16 +23,16 @@ class SpecWriter {
   }
 
   std::string write() {
-    std::string inputs = fmt::format("x: {}[row]", dtype());
+    std::string inputs = fmt::format("x: {}[row{}]", input_dtype(), choose_(8) == 0 ? " 3" : "");
     names_.push_back("x");
     static constexpr std::string_view more[] = {"other", "weight"};
     for (const std::string_view name : more) {
       if (choose_(3) == 0) continue;
-      inputs += fmt::format(", {}: {}[{}]", name, dtype(), choose_(2) == 0 ? "row" : "column");
+      inputs += fmt::format(", {}: {}[{}]", name, input_dtype(), column());
       names_.emplace_back(name);
     }
     if (choose_(2) == 0) {
-      inputs += fmt::format(", number: {}[token]", dtype());
+      inputs += fmt::format(", number: {}[{}]", input_dtype(), choose_(3) == 0 ? "scalar" : "token");
       names_.emplace_back("number");
     }
     const bool masked = choose_(3) == 0;
@@ -39,8 +40,9 @@ class SpecWriter {
     std::string body;
     if (masked) body += definition("masked", fmt::format("where(less(index, length), x, {})", choose_(2) == 0 ? "-inf" : "0.5"));
     for (int i = static_cast<int>(choose_(3)); i > 0; --i) body += definition("before", expression(3));
+    if (choose_(6) == 0) body += definition("chosen", fmt::format("add(at(x, {}), 1)", masked ? "length" : "3i"));
     // Most have one sum; a later one may use those before it.
-    const int sums = choose_(3) == 0 ? 1 + static_cast<int>(choose_(max_passes)) : 1;
+    const int sums = choose_(3) == 0 ? static_cast<int>(choose_(max_passes + 1)) : 1;
     for (int sum = 0; sum < sums; ++sum) {
       const std::string summand = choose_(2) == 0 ? fmt::format("mul(x, {})", expression(2)) : varying(3);
       static constexpr std::string_view extremes[] = {"reduce_max", "reduce_min"};
@@ -53,7 +55,7 @@ class SpecWriter {
     for (const std::string& name : names_)
       first = fmt::format("add({}, {})", first, name);  // everything is used
     for (int i = 0; i < outputs; ++i)
-      body += fmt::format("{}out_{}: {} = {}", i ? "; " : "", i, dtype(), i == 0 ? first : varying(3));
+      body += fmt::format("{}out_{}: {}{} = {}", i ? "; " : "", i, output_dtype(), choose_(6) == 0 ? "[row 3]" : "", i == 0 ? first : varying(3));
     for (const std::string& name : names_)  // of the reductions, one number per token
       if (name.starts_with("total") && choose_(3) == 0) body += fmt::format("; of_{}: {} = {}", name, dtype(), name);
     return fmt::format("random N={} ({}) {{ {} }}", n_, inputs, body);
@@ -61,6 +63,12 @@ class SpecWriter {
 
  private:
   std::string_view dtype() { return dtypes[choose_(3)]; }
+  std::string_view output_dtype() { return choose_(6) == 0 ? input_dtypes[3 + choose_(2)] : dtype(); }
+  std::string_view input_dtype() { return input_dtypes[choose_(4) == 0 ? choose_(5) : choose_(3)]; }
+  std::string_view column() {
+    static constexpr std::string_view extents[] = {"row", "row", "column", "row 3", "column 3"};
+    return extents[choose_(5)];
+  }
 
   std::string definition(std::string_view kind, const std::string& value) {
     // A name for a name is refused.
@@ -91,7 +99,14 @@ class SpecWriter {
       return choose_(3) == 0 ? std::string(literals[choose_(std::size(literals))])
                              : names_[choose_(names_.size())];
     const auto operand = [&] { return expression(depth - 1); };
-    switch (choose_(12)) {
+    switch (choose_(15)) {
+      case 12:
+        return fmt::format("where(or(equal({}, {}), less_equal(index, {}i)), {}, {})", operand(), operand(), choose_(40), operand(), operand());
+      case 13:
+        return fmt::format("from_int({}({}(bits({}), {}i), mul(index, {}i)))", choose_(2) == 0 ? "add" : "sub",
+                           choose_(2) == 0 ? "shift_left" : "shift_right", operand(), choose_(32), choose_(100000));
+      case 14:
+        return fmt::format("from_bits(or(bits({}), {}i))", operand(), choose_(1 << 20));
       case 6:
         return fmt::format("sub({}, {})", operand(), operand());
       case 7:

@@ -17,7 +17,9 @@ constexpr std::size_t guard = 256;
 /// Depends on the place, so that a block copied to another place is seen.
 std::byte canary(std::size_t place) { return static_cast<std::byte>(Random(0xca9a27, place).bits()); }
 
-float value_of(DType dtype, std::uint32_t bits) {
+double value_of(DType dtype, std::uint64_t pattern) {
+  if (dtype == DType::f64) return std::bit_cast<double>(pattern);
+  const auto bits = static_cast<std::uint32_t>(pattern);
   if (dtype == DType::f32) return std::bit_cast<float>(bits);
   if (dtype == DType::i32) return static_cast<float>(std::bit_cast<std::int32_t>(bits));
   if (dtype == DType::i8) return static_cast<std::int8_t>(bits);
@@ -50,9 +52,9 @@ std::size_t HostTensor::row_start(std::int64_t index) const {
   return guard + element * size_of(shape_.dtype);
 }
 
-std::uint32_t HostTensor::bits(std::int64_t row_index, std::int64_t element) const {
+std::uint64_t HostTensor::bits(std::int64_t row_index, std::int64_t element) const {
   const std::size_t size = size_of(shape_.dtype);
-  std::uint32_t bits = 0;
+  std::uint64_t bits = 0;
   std::memcpy(&bits, row(row_index) + static_cast<std::size_t>(element) * size, size);
   return bits;
 }
@@ -104,7 +106,7 @@ std::string difference(const HostTensor& actual, const HostTensor& expected) {
   for (std::int64_t i = 0; i < actual.rows(); ++i) {
     if (std::memcmp(actual.row(i), expected.row(i), row_bytes) == 0) continue;
     for (std::int64_t element = 0; element < actual.n(); ++element) {
-      const std::uint32_t is = actual.bits(i, element), should = expected.bits(i, element);
+      const std::uint64_t is = actual.bits(i, element), should = expected.bits(i, element);
       if (is == should) continue;
       if (count++ > 0) continue;
       const int digits = static_cast<int>(2 * size_of(actual.dtype()));

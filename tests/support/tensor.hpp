@@ -40,7 +40,7 @@ class HostTensor {
   ConstView const_view() const { return {data(), shape_.row_stride}; }
 
   /// Bit pattern of one element.
-  std::uint32_t bits(std::int64_t row, std::int64_t element) const;
+  std::uint64_t bits(std::int64_t row, std::int64_t element) const;
 
   /// The whole allocation, canaries included, for tests that copy it to a device and back: aligned to 256
   /// bytes, with the tensor `data_offset` bytes behind its beginning.

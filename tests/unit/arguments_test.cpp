@@ -172,11 +172,43 @@ TEST_CASE("slices of one larger row may lie side by side") {
 TEST_CASE("a Spec with more tensors than a launch can pass is refused") {
   std::string text = "wide N=8 (x0: f32[row]";
   std::string sum = "x0";
-  for (int i = 1; i < 24; ++i) {
+  for (int i = 1; i < 40; ++i) {
     text += ", x" + std::to_string(i) + ": f32[row]";
     sum = "add(" + sum + ", x" + std::to_string(i) + ")";
   }
   text += ") { total = sum(" + sum + "); y: f32 = mul(x0, total) }";
   CHECK_THROWS_WITH_AS(ArgumentLayout{parse_spec(text)},
-                       "wide has 24 inputs and 1 outputs, together at most 24 are allowed", UsageError);
+                       "wide has 40 inputs and 1 outputs, together at most 40 are allowed", UsageError);
+}
+
+TEST_CASE("groups of rows, numbers for all tokens, and inputs of which single elements are read") {
+  const Spec grouped = parse_spec(
+      "grouped N=8 (x: bf16[row 4], weight: bf16[column 4], place: i32[token], level: f32[scalar]) { "
+      "y: bf16[row 4] = mul(fma(x, weight, at(x, place)), level) }");
+  std::array<ConstTensor, 4> inputs{{{Case::at(1)}, {Case::at(2)}, {Case::at(3)}, {Case::at(6)}}};
+  std::array<MutableTensor, 1> outputs{{{Case::at(4)}}};
+  Parameters p;
+  const auto bind = [&](std::int64_t tokens) { ArgumentLayout(grouped).bind(inputs, outputs, tokens, p); };
+  bind(9);
+  REQUIRE(p.count == 9);
+  CHECK(p.values[5] == 32);  // dense groups
+  CHECK(p.values[6] == 1);
+  CHECK(p.values[7] == 32);
+  CHECK(p.values[8] == 9);
+  inputs[0].row_stride = 31;
+  CHECK(contains(testing::usage_error([&] { bind(9); }), "it must be at least the row length 32"));
+  inputs[0].row_stride = 40;
+  outputs[0] = {Case::at(1), 40};
+  CHECK(contains(testing::usage_error([&] { bind(9); }), "overlaps"));  // its elements are read at any time
+}
+
+TEST_CASE("rows without elements have no address") {
+  const Spec empty = parse_spec("empty N=0 (x: bf16[row]) { total = sum(x); y: bf16 = mul(x, total); z: f32 = total }");
+  Parameters p;
+  std::array<ConstTensor, 1> inputs{};
+  std::array<MutableTensor, 2> outputs{{{nullptr}, {Case::at(4)}}};
+  ArgumentLayout(empty).bind(inputs, outputs, 5, p);
+  CHECK(p.values[1] == 0);
+  outputs[1] = {nullptr};
+  CHECK(contains(testing::usage_error([&] { ArgumentLayout(empty).bind(inputs, outputs, 5, p); }), "z: the pointer is null"));
 }

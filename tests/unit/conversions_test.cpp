@@ -93,3 +93,41 @@ TEST_CASE("the edges of the ranges") {
   CHECK(to_bf16(-0x1p-149f) == 0x8000);
   CHECK(to_bf16(0x1p-133f) == 0x0001);
 }
+
+TEST_CASE("8 bits: the nearest number, ties to the even pattern, saturated") {
+  const auto nearest_e4m3 = [](float value) -> std::uint8_t {
+    if (std::isnan(value)) return 0x7f;
+    const double magnitude = std::abs(static_cast<double>(value));
+    unsigned best = 0;
+    for (unsigned pattern = 1; pattern < 0x7f; ++pattern) {
+      const auto away = [&](unsigned p) { return std::abs(static_cast<double>(from_e4m3(static_cast<std::uint8_t>(p))) - magnitude); };
+      if (away(pattern) < away(best) || (away(pattern) == away(best) && pattern % 2 == 0)) best = pattern;
+    }
+    return static_cast<std::uint8_t>(best | (std::signbit(value) ? 0x80 : 0));
+  };
+  CHECK(from_e4m3(0x01) == 0x1p-9f);
+  CHECK(from_e4m3(0x08) == 0x1p-6f);
+  CHECK(from_e4m3(0x38) == 1);
+  CHECK(from_e4m3(0x7e) == 448);
+  CHECK(from_e4m3(0xfe) == -448);
+  CHECK(std::isnan(from_e4m3(0x7f)));
+  CHECK(std::isnan(from_e4m3(0xff)));
+  CHECK((from_e4m3(0x80) == 0 && std::signbit(from_e4m3(0x80))));
+  for (unsigned pattern = 0; pattern < 0x7f; ++pattern) CHECK(to_e4m3(from_e4m3(static_cast<std::uint8_t>(pattern))) == pattern);
+  Random random(3);
+  int wrong = 0;
+  for (int i = 0; i < 200000; ++i) {
+    const std::uint64_t bits = random.bits();
+    const auto exponent = static_cast<std::uint32_t>(112 + (bits >> 32) % 28);
+    // Few bits of fraction: ties are frequent.
+    const std::uint32_t pattern = i % 2 ? (static_cast<std::uint32_t>(bits) & 0x80780000) | exponent << 23 : static_cast<std::uint32_t>(bits);
+    const float value = std::bit_cast<float>(pattern);
+    wrong += to_e4m3(value) != nearest_e4m3(value);
+    const double rounded = std::isnan(value) ? 0 : std::min(std::max(std::nearbyint(static_cast<double>(value)), -128.0), 127.0);
+    wrong += to_i8(value) != static_cast<std::int8_t>(rounded);
+  }
+  CHECK(wrong == 0);
+  CHECK(to_i8(2.5f) == 2);
+  CHECK(to_i8(-127.5f) == -128);
+  CHECK(to_i8(127.5f) == 127);
+}

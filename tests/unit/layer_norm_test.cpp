@@ -45,7 +45,7 @@ TEST_CASE("layer_norm's text names its variants") {
   CHECK(layer_norm({.n = 8, .residual = true}).op == "add_layer_norm");
   CHECK(layer_norm({.n = 8, .weight = false, .bias = false}).inputs.size() == 1);
   CHECK(layer_norm({.n = 8, .bias = false}).inputs.size() == 2);
-  CHECK_THROWS_AS(layer_norm({.n = 0}), UsageError);
+  CHECK_THROWS_AS(layer_norm({.n = -1}), UsageError);
   CHECK_THROWS_AS(layer_norm({.n = 8, .eps = -1}), UsageError);
   for (const bool residual : {false, true}) {
     const Spec spec = layer_norm({.n = 100, .residual = residual});

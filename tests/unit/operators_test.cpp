@@ -153,7 +153,7 @@ TEST_CASE("quantised rows: zeros, NaN and infinities have a defined scale") {
     interpret(spec, default_fold(spec), 1, {&input, 1}, outputs);
     return std::pair{y, scale};
   };
-  CHECK(quantised({0, 0, 0, 0}) == std::pair{std::vector<std::uint8_t>{0, 0, 0, 0}, quantize_floor});
+  CHECK(quantised({0, 0, 0, 0}) == std::pair{std::vector<std::uint8_t>{0, 0, 0, 0}, e4m3_scale_floor});
   const auto [y, scale] = quantised({1, -1, 1, 1});
   CHECK(scale == doctest::Approx(1.0 / 448).epsilon(1e-5));
   CHECK(y == std::vector<std::uint8_t>{0x7e, 0xfe, 0x7e, 0x7e});

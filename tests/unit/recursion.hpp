@@ -37,6 +37,10 @@ class Recursion {
       const ConstView& view = inputs_[static_cast<std::size_t>(node.tensor)];
       return static_cast<const std::uint32_t*>(view.data)[row_ * view.row_stride];
     }
+    if (node.op == Op::element) {
+      const auto place = static_cast<std::int32_t>(pattern(node.a, element));
+      return std::bit_cast<std::uint32_t>(place >= 0 && place < spec_.n ? input(node.tensor, place) : NAN);
+    }
     return scalar(node, [&](int operand) { return pattern(operand, element); }, element);
   }
 
@@ -89,6 +93,7 @@ class Recursion {
     switch (node.op) {
       case Op::input:
         return input(node.tensor, element);
+
       case Op::constant:
         return node.value;
       case Op::add:
@@ -127,6 +132,8 @@ class Recursion {
     const float result = value(output.value, element);
     if (output.dtype == DType::f32)
       return std::isnan(result) ? 0x7fffffff : std::bit_cast<std::uint32_t>(result);
+    if (output.dtype == DType::e4m3) return to_e4m3(result);
+    if (output.dtype == DType::i8) return static_cast<std::uint8_t>(to_i8(result));
     return format(output.dtype).nearest(result);
   }
 
@@ -147,8 +154,12 @@ class Recursion {
   float input(int tensor, std::int64_t element) const {
     const Tensor& t = spec_.inputs[static_cast<std::size_t>(tensor)];
     const ConstView& view = inputs_[static_cast<std::size_t>(tensor)];
-    const std::int64_t place = (t.extent == Extent::token ? 0 : element) + (t.extent == Extent::column ? 0 : row_ * view.row_stride);
+    const bool is_number = t.extent == Extent::token || t.extent == Extent::scalar;
+    const std::int64_t group = row_ / t.groups, member = row_ - group * t.groups;
+    const std::int64_t place = (is_number ? 0 : member * spec_.n + element) + (has_stride(t.extent) ? group * view.row_stride : 0);
     if (t.dtype == DType::f32) return static_cast<const float*>(view.data)[place];
+    if (t.dtype == DType::i8) return static_cast<const signed char*>(view.data)[place];
+    if (t.dtype == DType::e4m3) return from_e4m3(static_cast<const std::uint8_t*>(view.data)[place]);
     return widened(static_cast<const std::uint16_t*>(view.data)[place], t.dtype);
   }
 

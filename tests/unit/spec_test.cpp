@@ -67,9 +67,9 @@ TEST_CASE("levels say what a value depends on") {
 }
 
 TEST_CASE("texts that are not specs are refused with the place and what is allowed") {
-  CHECK(refusal(with(sound, "N=8", "N=0")).find("allowed is 1 to 2147483647") != std::string::npos);
-  CHECK(refusal(with(sound, "N=8", "N=-1")).find("allowed is 1 to 2147483647") != std::string::npos);
-  CHECK(refusal(with(sound, "N=8", "N=99999999999999999999")).find("whole number") != std::string::npos);
+  CHECK(refusal(with(sound, "N=8", "N=-1")).find("allowed is 0 to 2147483647") != std::string::npos);
+  CHECK(refusal(with(sound, "N=8", "N=99999999999999999999")).find("N is 99999999999999999999, allowed is 0 to 2147483647") != std::string::npos);
+  CHECK(refusal(with(sound, "N=8", "N=x")).find("whole number") != std::string::npos);
   CHECK(refusal(with(sound, "x: bf16", "x: f8")).find("unknown dtype 'f8'") != std::string::npos);
   CHECK(refusal(with(sound, "mul(x, r)", "mul(x, q)")).find("'q' is not defined") != std::string::npos);
   CHECK(refusal(with(sound, "mul(x, r)", "pow(x, r)")).find("'pow' is not defined") != std::string::npos);
@@ -79,7 +79,9 @@ TEST_CASE("texts that are not specs are refused with the place and what is allow
   CHECK(refusal(with(sound, "r = div", "total = div")).find("defined twice") != std::string::npos);
   CHECK(refusal(with(sound, "weight)", "weight) junk")).size() > 0);
   CHECK(refusal(sound + " more").find("end of the text") != std::string::npos);
-  CHECK(refusal(with(sound, "sum(mul(x, x))", "mul(x, x)")).find("a spec has 1 to 8 reductions, this one has 0") != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { first = sum(x); second = sum(mul(x, first)); third = sum(mul(x, second)); fourth = sum(mul(x, third)); y: f32 = sum(mul(x, fourth)) }")
+            .find("at most 4 passes, these form 5") != std::string::npos);
+  CHECK(refusal(with(sound, "mul(x, r)", "mul(x, 3000000000i)")).find("an integer is from -2147483648i to 2147483647i") != std::string::npos);
   CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "add(weight, 1)")).find("is the same for all tokens") != std::string::npos);
   CHECK(refusal(with(sound, "mul(x, r)", "less(x, r)")).find("mul does not take these types") != std::string::npos);
   CHECK(refusal(with(sound, "mul(x, r)", "mul(x, index)")).find("float, integer") != std::string::npos);
@@ -87,7 +89,14 @@ TEST_CASE("texts that are not specs are refused with the place and what is allow
   CHECK(refusal(with(sound, "mul(x, r)", "from_bits(shift_left(bits(x), bits(x)))")).find("integer literal") != std::string::npos);
   CHECK(refusal(with(sound, "total = sum", "exp = sum")).find("'exp' is reserved") != std::string::npos);
   CHECK(refusal(with(sound, "x: bf16[row]", "x: i32[row]")).find("i32 is for one number per token") != std::string::npos);
-  CHECK(refusal(with(sound, "x: bf16[row]", "x: e4m3[row]")).find("dtype of outputs") != std::string::npos);
+  CHECK(refusal(with(sound, "x: bf16[row]", "x: bf16[row 1]")).find("the number of rows in a group is 1, allowed is 2 to 65536") != std::string::npos);
+  CHECK(refusal(with(sound, "y: bf16", "y: bf16[column 2]")).find("expected [row <number>]") != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row 2], gain: f32[column 4]) { y: f32 = mul(x, gain) }").find("4 rows in a group, elsewhere there are 2") != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { y: f32 = at(z, 1i) }").find("'z' is no input") != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row], gain: f32[column]) { y: f32 = mul(x, at(gain, 1i)) }").find("at takes an input of extent row") != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { y: f32 = mul(x, at(x, index)) }").find("the same along the row") != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { y: f32 = mul(x, at(x, 1)) }").find("an integer") != std::string::npos);
+  CHECK(refusal("t N=0 (x: f32[row]) { y: f32 = reduce_max(x) }").find("of a row without elements") != std::string::npos);
   CHECK(refusal(with(sound, "y: bf16", "y: i32")).find("dtype of inputs") != std::string::npos);
   CHECK(refusal(with(sound, "mul(mul(x, r), weight)", "mul(x, r)")).find("is not used") != std::string::npos);
   CHECK(refusal("").size() > 0);
@@ -118,6 +127,46 @@ TEST_CASE("integers, infinities, functions and numbers per token") {
   CHECK(passes(two)[0].size() == 2);
 }
 
+TEST_CASE("groups of rows, columns of several rows, single elements, one number for all tokens") {
+  const std::string text_of_all =
+      "all N=8 (x: e4m3[row 16], z: i8[row], gain: f32[column 16], place: i32[token], level: f16[scalar]) { here = at(x, place); "
+      "y: bf16[row 16] = fma(mul(x, gain), here, mul(z, level)); chosen: f32 = add(here, at(z, 7i)) }";
+  const Spec spec = parse_spec(text_of_all);
+  CHECK(text(spec) == text_of_all);
+  CHECK(parse_spec(text(spec)) == spec);
+  CHECK(passes(spec).empty());
+  CHECK(groups(spec) == 16);
+  CHECK(gathered_inputs(spec) == std::vector<int>{0, 1});
+  CHECK(rows_held(spec.inputs[0], 100) == 100);
+  CHECK(rows_held(spec.inputs[2], 100) == 16);
+  CHECK(rows_held(spec.inputs[4], 100) == 1);
+  CHECK(row_offset(spec, spec.inputs[0], 1000, 35) == 2 * 1000 + 3 * 8);
+  CHECK(row_offset(spec, spec.inputs[1], 1000, 35) == 35 * 1000);
+  CHECK(row_offset(spec, spec.inputs[2], 0, 35) == 3 * 8);
+  CHECK(row_offset(spec, spec.outputs[0], 128, 35) == 35 * 8);
+}
+
+TEST_CASE("Specs of f64 are binary64 throughout, and plain reductions") {
+  const std::string sums = "wide N=16777217 (x: f64[row], c: f64[column]) { y: f64 = div(sum(mul(x, c)), N); z: f64 = mul(reduce_max(abs(x)), 0.1) }";
+  const Spec spec = parse_spec(sums);
+  CHECK(is_wide(spec));
+  CHECK(parse_spec(text(spec)) == spec);
+  CHECK(text(spec).find("16777217") != std::string::npos);
+  CHECK(text(spec).find("0.1)") != std::string::npos);
+  const auto refused = [](const std::string& body, const char* why) {
+    CAPTURE(body);
+    CHECK(refusal("wide N=8 (x: f64[row]) { " + body + " }").find(why) != std::string::npos);
+  };
+  refused("y: f64 = mul(x, sum(x))", "one f64 number per token");
+  refused("y: f32 = sum(x)", "one f64 number per token");
+  refused("a = sum(x); y: f64 = sum(mul(x, a))", "none of which uses another");
+  refused("y: f64 = exp(sum(x))", "exp takes binary32");
+  refused("y: f64 = sum(bf16(x))", "no roundings");
+  refused("y: f64 = sum(where(less(index, 3i), x, 0))", "no integers");
+  CHECK(refusal("t N=8 (x: f64[row], z: f32[row]) { y: f64 = sum(mul(x, z)) }").find("f64 tensors alone") != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { y: f64 = sum(x) }").find("f64 takes f64 inputs") != std::string::npos);
+}
+
 TEST_CASE("every named operator is a Spec that prints and parses") {
   for (const NamedOperator& named : named_operators())
     for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {
@@ -125,7 +174,7 @@ TEST_CASE("every named operator is a Spec that prints and parses") {
       CAPTURE(named.name);
       CHECK(parse_spec(text(spec)) == spec);
       CHECK(broken_rule(with_reductions_shown(spec)) == "");
-      CHECK_THROWS_AS(named.make(0, dtype), UsageError);
+      CHECK_THROWS_AS(named.make(-1, dtype), UsageError);
       CHECK_THROWS_AS(named.make(max_row_length + 1, dtype), UsageError);
     }
 }
@@ -167,7 +216,7 @@ TEST_CASE("every variant of RMSNorm is a spec of its own") {
 
 TEST_CASE("RMSNorm refuses lengths and eps out of range") {
   RmsNormOptions options;
-  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{-5}, std::int64_t{1} << 31, std::int64_t{1} << 40}) {
+  for (const std::int64_t n : {std::int64_t{-1}, std::int64_t{-5}, std::int64_t{1} << 31, std::int64_t{1} << 40}) {
     options.n = n;
     CHECK_THROWS_AS(rms_norm(options), UsageError);
   }

@@ -89,7 +89,7 @@ TEST_CASE("what is not a record is refused with the reason") {
         "tuning record: the record has no key \"environment\"");
   CHECK(error_of(replaced(line, "{\"spec\"", "{\"bits\":1,\"spec\"")) ==
         "tuning record: the record has the unknown key \"bits\"");
-  CHECK(contains(error_of(replaced(line, "rms_norm N=4096", "rms_norm N=0")), "N"));
+  CHECK(contains(error_of(replaced(line, "rms_norm N=4096", "rms_norm N=-1")), "N"));
   CHECK(contains(error_of(replaced(line, "lanes=", "lane=")), "fold"));
   CHECK(contains(error_of(replaced(line, "arch=90", "arch=70")), "device"));
   CHECK(contains(error_of(replaced(line, "gpu threads=128", "gpu threads=127")),

@@ -21,7 +21,7 @@ constexpr std::int64_t hashed_elements = std::int64_t{1} << 20;
 constexpr std::uint64_t hashed_seed = 20;
 
 std::int64_t hashed_rows(const Spec& spec) {
-  return std::clamp<std::int64_t>(hashed_elements / spec.n, 26, 104);
+  return std::clamp<std::int64_t>(hashed_elements / std::max<std::int64_t>(spec.n, 1), 26, 104);
 }
 
 std::string to_line(const OutputHashes& record) {
@@ -77,7 +77,7 @@ OutputHashes measure_hashes(const Runtime& runtime, const Problem& problem) {
   std::vector<ConstTensor> inputs;
   std::vector<MutableTensor> outputs;
   for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
-    const std::int64_t rows = spec.inputs[t].extent == Extent::column ? 1 : record.rows;
+    const std::int64_t rows = rows_held(spec.inputs[t], record.rows);
     const WorkBuffer& buffer =
         buffers.emplace_back(queue, pool.input_row_bytes(t) * static_cast<std::size_t>(rows));
     buffer.upload(pool.input(t, 0), buffer.bytes());

@@ -3,6 +3,7 @@
 #include <isofold/codegen/interpreter.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "parallel.hpp"
@@ -50,8 +51,9 @@ void fill_row(const Nature& nature, DType dtype, std::int64_t n, std::int64_t ro
     }
     return;
   }
-  const int width = dtype == DType::f32 ? 32 : 16;
-  const int mantissa_bits = dtype == DType::f32 ? 23 : dtype == DType::bf16 ? 7 : 10;
+  const std::size_t size = size_of(dtype);
+  const auto width = static_cast<int>(8 * std::min<std::size_t>(size, 4));  // f64: of the f32 that it is made from
+  const int mantissa_bits = width == 32 ? 23 : dtype == DType::bf16 ? 7 : dtype == DType::f16 ? 10 : 3;
   const int largest = (1 << (width - 1 - mantissa_bits)) - 1;  // the exponent of infinity
   const int bias = largest / 2;
   const int first = std::clamp(nature.lowest_exponent + bias, 0, largest - 1);
@@ -71,12 +73,9 @@ void fill_row(const Nature& nature, DType dtype, std::int64_t n, std::int64_t ro
       mantissa = nature.special == Nature::Special::infinity ? 0 : std::max(mantissa, 1u);
     }
     const std::uint32_t sign = nature.all_negative || (draw >> 32 & 1) ? 1u << (width - 1) : 0;
-    const std::uint32_t bits = sign | exponent << mantissa_bits | mantissa;
-    const auto narrow = static_cast<std::uint16_t>(bits);
-    if (width == 32)
-      std::memcpy(row + 4 * i, &bits, 4);
-    else
-      std::memcpy(row + 2 * i, &narrow, 2);
+    std::uint64_t bits = sign | exponent << mantissa_bits | mantissa;
+    if (dtype == DType::f64) bits = std::bit_cast<std::uint64_t>(static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits)))) | random.bits() >> 36;
+    std::memcpy(row + static_cast<std::size_t>(i) * size, &bits, size);  // the low bytes
   }
 }
 
@@ -89,7 +88,7 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
   const Spec& spec = problem_.spec;
   for (const Tensor& tensor : spec.inputs)
     inputs_.emplace_back(size_of(tensor.dtype) * static_cast<std::size_t>(row_elements(spec, tensor.extent)) *
-                         static_cast<std::size_t>(tensor.extent == Extent::column ? 1 : rows));
+                         static_cast<std::size_t>(rows_held(tensor, rows)));
   for (const Output& output : spec.outputs)
     outputs_.emplace_back(size_of(output.dtype) * static_cast<std::size_t>(row_elements(spec, output.extent)) *
                           static_cast<std::size_t>(rows));
@@ -97,11 +96,9 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
   const auto fill_and_compute = [&](std::size_t item) {
     const std::int64_t first = static_cast<std::int64_t>(item) * oracle_chunk;
     const std::int64_t last = std::min(rows_, first + oracle_chunk);
-    std::vector<ConstView> inputs;
-    std::vector<View> outputs;
     for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
       const Tensor& tensor = spec.inputs[t];
-      if (tensor.extent != Extent::column)
+      if (has_stride(tensor.extent))
         for (std::int64_t row = first; row < last; ++row) {
           // Tensors go through the natures at different paces, so that every pair of them meets in some row.
           const auto turn =
@@ -110,17 +107,21 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
                    Random(seed ^ (static_cast<std::uint64_t>(row) << 8 | t)).bits(),
                    const_cast<std::byte*>(input(t, row)));
         }
-      inputs.push_back({input(t, first), row_elements(spec, tensor.extent)});
     }
     if (results == Results::none) return;
-    for (std::size_t t = 0; t < spec.outputs.size(); ++t)
-      outputs.push_back({const_cast<std::byte*>(expected(t, first)), row_elements(spec, spec.outputs[t].extent)});
-    interpret(spec, problem_.fold, last - first, inputs, outputs);
+    for (std::int64_t row = first; row < last; ++row) {
+      std::vector<ConstView> inputs;
+      std::vector<View> outputs;
+      for (std::size_t t = 0; t < spec.inputs.size(); ++t) inputs.push_back({input(t, row), row_elements(spec, spec.inputs[t].extent)});
+      for (std::size_t t = 0; t < spec.outputs.size(); ++t)
+        outputs.push_back({const_cast<std::byte*>(expected(t, row)), row_elements(spec, spec.outputs[t].extent)});
+      interpret(spec, problem_.fold, 1, inputs, outputs);
+    }
   };
 
   for (std::size_t t = 0; t < spec.inputs.size(); ++t)
-    if (spec.inputs[t].extent == Extent::column)
-      fill_row({-4, 2, true, Nature::Special::infinity}, spec.inputs[t].dtype, spec.n, spec.n,
+    if (!has_stride(spec.inputs[t].extent))
+      fill_row({-4, 2, true, Nature::Special::infinity}, spec.inputs[t].dtype, row_elements(spec, spec.inputs[t].extent) * spec.inputs[t].groups, spec.n,
                Random(seed ^ t).bits(), inputs_[t].data());
   for_each_parallel(static_cast<std::size_t>((rows + oracle_chunk - 1) / oracle_chunk), fill_and_compute);
 }
@@ -134,8 +135,7 @@ std::size_t RowPool::output_row_bytes(std::size_t tensor) const {
 }
 
 const std::byte* RowPool::input(std::size_t tensor, std::int64_t row) const {
-  const bool column = problem_.spec.inputs[tensor].extent == Extent::column;
-  return inputs_[tensor].data() + (column ? 0 : static_cast<std::size_t>(row) * input_row_bytes(tensor));
+  return inputs_[tensor].data() + static_cast<std::size_t>(row_used(problem_.spec.inputs[tensor], row)) * input_row_bytes(tensor);
 }
 
 const std::byte* RowPool::expected(std::size_t tensor, std::int64_t row) const {

@@ -21,8 +21,8 @@ constexpr std::int64_t spare_rows = 64;
 constexpr std::size_t one_thread_bytes = std::size_t{1} << 20;
 constexpr std::size_t rows_at_once_bytes = std::size_t{1} << 18;
 
-std::uint32_t bits_at(const std::byte* row, std::size_t size, std::size_t element) {
-  std::uint32_t bits = 0;
+std::uint64_t bits_at(const std::byte* row, std::size_t size, std::size_t element) {
+  std::uint64_t bits = 0;
   std::memcpy(&bits, row + element * size, size);
   return bits;
 }
@@ -41,37 +41,40 @@ Verifier::Verifier(const Runtime& runtime, std::shared_ptr<const RowPool> pool, 
                    Placement placement, std::uint64_t seed)
     : pool_(std::move(pool)),
       placement_(placement),
-      rows_(capacity + spare_rows),
+      period_(groups(pool_->problem().spec)),
+      rows_(capacity + std::max(spare_rows, 3 * period_)),
       random_(seed),
       queue_(runtime.impl()->store().target()),
       context_(runtime.impl()->context()) {
   const Spec& spec = pool_->problem().spec;
   for (std::int64_t row = 0; row < rows_; ++row)
-    order_.push_back(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(pool_->rows()))));
+    order_.push_back(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(pool_->rows() / period_))) * period_ + row % period_);
   for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
-    inputs_.push_back(make_rows(spec.inputs[t].dtype, spec.inputs[t].extent));
+    inputs_.push_back(make_rows(spec.inputs[t].dtype, spec.inputs[t].extent, rows_held(spec.inputs[t], rows_)));
     upload(inputs_.back(), t);
   }
   for (const Output& output : spec.outputs) {
-    outputs_.push_back(make_rows(output.dtype, output.extent));
+    outputs_.push_back(make_rows(output.dtype, output.extent, rows_));
     fill(outputs_.back(), 0, outputs_.back().buffer->bytes());
   }
 }
 
-Verifier::Rows Verifier::make_rows(DType dtype, Extent extent) const {
+Verifier::Rows Verifier::make_rows(DType dtype, Extent extent, std::int64_t rows) const {
   Rows made;
   made.dtype = dtype;
-  made.stride = row_elements(pool_->problem().spec, extent) + placement_.padding;
+  // Rows that lie in groups are dense here: a group's position does not matter, its rows' do.
+  made.stride = row_elements(pool_->problem().spec, extent) + (has_stride(extent) && period_ == 1 ? placement_.padding : 0);
   made.stride_bytes = static_cast<std::size_t>(made.stride) * size_of(dtype);
   made.offset_bytes = static_cast<std::size_t>(placement_.offset) * size_of(dtype);
-  made.buffer = std::make_unique<WorkBuffer>(queue_, made.start(extent == Extent::column ? 1 : rows_));
+  made.buffer = std::make_unique<WorkBuffer>(queue_, made.start(rows));
   return made;
 }
 
 void Verifier::upload(const Rows& rows, std::size_t tensor) {
   const std::size_t row_bytes = pool_->input_row_bytes(tensor);
-  if (pool_->problem().spec.inputs[tensor].extent == Extent::column) {
-    rows.buffer->upload(pool_->input(tensor, 0), row_bytes, rows.offset_bytes);
+  if (!has_stride(pool_->problem().spec.inputs[tensor].extent)) {
+    const auto held = static_cast<std::size_t>(pool_->problem().spec.inputs[tensor].groups);
+    rows.buffer->upload(pool_->input(tensor, 0), held * row_bytes, rows.offset_bytes);
     queue_.synchronize();
     return;
   }
@@ -114,18 +117,19 @@ const std::byte* Verifier::fetch(const Rows& rows, std::size_t first, std::size_
 
 void Verifier::check(const Launch& launch, std::int64_t tokens, const std::string& what) {
   // At least one row before and one behind the launch's rows, which it must leave alone.
-  const auto first =
-      1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(rows_ - tokens - 1)));
+  const std::int64_t first = period_ * (1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>((rows_ - tokens - 1) / period_))));
   const Spec& spec = pool_->problem().spec;
   std::vector<ConstTensor> inputs;
   std::vector<MutableTensor> outputs;
   for (std::size_t t = 0; t < inputs_.size(); ++t) {
-    const bool column = spec.inputs[t].extent == Extent::column;
-    inputs.push_back({inputs_[t].buffer->data() + inputs_[t].start(column ? 0 : first), inputs_[t].stride});
+    const Tensor& tensor = spec.inputs[t];
+    const std::int64_t stride = inputs_[t].stride * (tensor.extent == Extent::row ? tensor.groups : 1);
+    inputs.push_back({inputs_[t].buffer->data() + inputs_[t].start(has_stride(tensor.extent) ? first : 0), stride});
   }
-  for (const Rows& rows : outputs_) {
+  for (std::size_t t = 0; t < outputs_.size(); ++t) {
+    const Rows& rows = outputs_[t];
     fill(rows, rows.start(first - 1), static_cast<std::size_t>(tokens + 2) * rows.stride_bytes);
-    outputs.push_back({rows.buffer->data() + rows.start(first), rows.stride});
+    outputs.push_back({rows.buffer->data() + rows.start(first), rows.stride * spec.outputs[t].groups});
   }
   launch(queue_.stream(), inputs, outputs);
   ++counts_.launches;
@@ -179,7 +183,7 @@ void Verifier::count_row(std::size_t output, std::int64_t row, const std::byte* 
   const Output& tensor = pool_->problem().spec.outputs[output];
   const std::size_t size = size_of(tensor.dtype);
   for (std::size_t i = 0; i < pool_->output_row_bytes(output) / size; ++i) {
-    const std::uint32_t should = bits_at(expected, size, i), is = bits_at(actual, size, i);
+    const std::uint64_t should = bits_at(expected, size, i), is = bits_at(actual, size, i);
     if (should == is) continue;
     ++counts.differing;
     if (!counts.first)

@@ -27,7 +27,7 @@ struct Difference {
   std::string launch;  // which schedule, over how many tokens, where
   std::string output;
   std::int64_t row = 0, element = 0;
-  std::uint32_t expected = 0, actual = 0;  // bit patterns
+  std::uint64_t expected = 0, actual = 0;  // bit patterns
 };
 
 struct VerifyCounts {
@@ -70,7 +70,7 @@ class Verifier {
     }
   };
 
-  Rows make_rows(DType dtype, Extent extent) const;
+  Rows make_rows(DType dtype, Extent extent, std::int64_t rows) const;
   void upload(const Rows& rows, std::size_t tensor);
   void fill(const Rows& rows, std::size_t first, std::size_t bytes) const;
   const std::byte* fetch(const Rows& rows, std::size_t first, std::size_t bytes);
@@ -80,7 +80,8 @@ class Verifier {
 
   std::shared_ptr<const RowPool> pool_;
   Placement placement_;
-  std::int64_t rows_;  // of the tensors: more than any launch uses
+  std::int64_t period_;  // row r meets row r mod period of the columns: positions keep that
+  std::int64_t rows_;    // of the tensors: more than any launch uses
   Random random_;
   WorkQueue queue_;
   ContextPointer context_;

@@ -31,7 +31,8 @@ constexpr std::size_t plans_at_once = 32;
 constexpr std::int64_t pool_elements = std::int64_t{1} << 22;
 
 std::int64_t pool_rows(const Spec& spec) {
-  return std::clamp<std::int64_t>(pool_elements / spec.n, 104, 1040);
+  const std::int64_t rows = std::clamp<std::int64_t>(pool_elements / std::max<std::int64_t>(spec.n, 1), 104, 1040);
+  return (rows + groups(spec) - 1) / groups(spec) * groups(spec);
 }
 
 /// One problem on one device.

@@ -106,8 +106,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     unsigned short* residual_out,  // [tokens, 8192] bf16
     long long x_stride,  // elements from row to row
     long long residual_stride,  // elements from row to row
-    long long y_stride,
-    long long residual_out_stride,
+    long long y_stride,  // elements from row to row
+    long long residual_out_stride,  // elements from row to row
     long long tokens
 ) {
   __shared__ __align__(16) float warp_sums[WARPS_PER_ROW];

@@ -86,7 +86,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const unsigned short* weight,  // [256] f16
     unsigned short* y,  // [tokens, 256] f16
     long long x_stride,  // elements from row to row
-    long long y_stride,
+    long long y_stride,  // elements from row to row
     long long tokens
 ) {
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;

@@ -79,7 +79,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
     const float* weight,  // [64] f32
     float* y,  // [tokens, 64] f32
     long long x_stride,  // elements from row to row
-    long long y_stride,
+    long long y_stride,  // elements from row to row
     long long tokens
 ) {
   const int lane = threadIdx.x % THREADS_PER_SEGMENT;

@@ -8,7 +8,8 @@
 
 namespace isofold {
 
-/// One tensor of a call: first element, and for row tensors the distance between rows in elements.
+/// One tensor of a call: first element, and for rows and numbers per token the distance between them (between groups of rows,
+/// where they lie in groups), in elements.
 struct ConstView {
   const void* data = nullptr;
   std::int64_t row_stride = 0;
@@ -31,5 +32,6 @@ std::uint8_t to_e4m3(float value);  // saturated at 448
 std::int8_t to_i8(float value);     // saturated; NaN becomes 0
 float from_bf16(std::uint16_t bits);
 float from_f16(std::uint16_t bits);
+float from_e4m3(std::uint8_t bits);
 
 }  // namespace isofold

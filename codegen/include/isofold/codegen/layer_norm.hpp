@@ -20,12 +20,14 @@ struct LayerNormOptions {
   bool residual = false;
   std::optional<DType> residual_dtype = {};  // of residual and residual_out; x's when absent
   ResidualMode residual_mode = ResidualMode::f32_sum;
+  int groups = 1;                            // as of RmsNormOptions: a group norm
+  bool shared_weight = false;                // likewise
   float eps = 1e-5f;                         // finite, >= 0
   bool operator==(const LayerNormOptions&) const = default;
 };
 
 /// The Spec named layer_norm or add_layer_norm. Inputs in order: x, [residual], [weight], [bias]; outputs: y,
-/// [residual_out]. Throws UsageError for n outside 1..max_row_length or an eps that is negative or not finite.
+/// [residual_out]. Throws UsageError for n outside 0..max_row_length or an eps that is negative or not finite.
 Spec layer_norm(const LayerNormOptions& options);
 
 }  // namespace isofold

@@ -8,7 +8,7 @@
 namespace isofold {
 
 /// An operator that has a name: `make` gives its Spec for rows of n elements of x's dtype, everything else as its options
-/// have it by default. Throws UsageError for n outside 1..max_row_length.
+/// have it by default. Throws UsageError for n outside 0..max_row_length.
 struct NamedOperator {
   std::string_view name;
   std::string_view summary;  // a line for people

@@ -15,10 +15,12 @@ namespace isofold {
 struct Quantize {
   DType dtype = DType::e4m3;                 // e4m3 or i8
   std::optional<float> static_scale = {};    // positive and finite: y = value * (1 / static_scale), no scale is stored
+  bool scale_input = false;                  // likewise, with a scale that each call passes: an input `scale` of one binary32
   bool operator==(const Quantize&) const = default;
 };
-/// The least scale of a row, that of vLLM's kernels: 1 / (448 * 512).
-inline constexpr float quantize_floor = 1.0f / (448.0f * 512.0f);
+/// The least scale of a row, those of vLLM's kernels (csrc/quantization: min_scaling_factor): 1 / (448 * 512) and 2^-23.
+inline constexpr float e4m3_scale_floor = 1.0f / (448.0f * 512.0f);
+inline constexpr float i8_scale_floor = 0x1p-23f;
 
 /// y = silu(gate) * up over rows of n elements, quantised.
 struct SiluAndMulQuantOptions {
@@ -29,8 +31,8 @@ struct SiluAndMulQuantOptions {
 };
 
 /// The Spec named silu_and_mul_quant. Inputs: gate, up [tokens, n] (two views of one tensor with a row stride of 2 n are
-/// usual); outputs: y [tokens, n], scale [tokens] f32. Throws UsageError for n outside 1..max_row_length, another dtype of y
-/// and a static scale: without a reduction there is nothing to keep invariant.
+/// usual), [scale]; outputs: y [tokens, n] and, unless it is static, scale [tokens] f32. Throws UsageError for n outside
+/// 0..max_row_length, another dtype of y and a static scale that is not positive and finite.
 Spec silu_and_mul_quant(const SiluAndMulQuantOptions& options);
 
 }  // namespace isofold

@@ -33,13 +33,20 @@ struct RmsNormOptions {
   std::optional<DType> residual_dtype = {};      // of residual and residual_out; x's when absent
   ResidualMode residual_mode = ResidualMode::f32_sum;
   float eps = 1e-6f;                        // finite, >= 0
+  int groups = 1;                           // pieces of a row, see below
+  bool shared_weight = false;               // with groups: one weight of n elements for all of them
   bool gated = false;                       // y is multiplied by silu(gate), in binary32 before its rounding
   std::optional<Quantize> quantize = {};    // y is stored in 8 bits; goes with no output_dtype
   bool operator==(const RmsNormOptions&) const = default;
 };
 
+/// With `groups` rows of groups * n elements are normalised in pieces of n, each for itself: x, residual, gate, y and
+/// residual_out are [rows, groups, n], where the row stride is that of the large rows, and count as rows * groups tokens; the
+/// weight is [groups, n], or [n] with `shared_weight`. So are the heads of attention's queries and keys normalised inside the
+/// rows that hold them all.
+///
 /// The Spec named rms_norm, with add_ or gated_ before it and _quant behind it as the options say. Inputs in order: x,
-/// [residual], [gate], [weight]; outputs: y, [scale], [residual_out]. Throws UsageError for n outside 1..max_row_length, an eps
+/// [residual], [gate], [weight], [scale]; outputs: y, [scale], [residual_out]. Throws UsageError for n outside 0..max_row_length, an eps
 /// that is negative or not finite, and options that do not go together.
 Spec rms_norm(const RmsNormOptions& options);
 

@@ -33,7 +33,7 @@ struct RowReductionOptions {
 };
 
 /// The Spec named row_<reduction>. Input: x [tokens, n]; output: y [tokens]. Throws UsageError for
-/// n outside 1..max_row_length.
+/// n outside 0..max_row_length.
 Spec row_reduction(const RowReductionOptions& options);
 
 }  // namespace isofold

@@ -23,7 +23,7 @@ struct SoftmaxOptions {
 };
 
 /// The Spec named softmax or log_softmax. Inputs in order: x, [temperature], [length], [sink]; output: y. Throws UsageError
-/// for n outside 1..max_row_length, a scale that is not finite and a sink of log_softmax.
+/// for n outside 0..max_row_length, a scale that is not finite and a sink of log_softmax.
 Spec softmax(const SoftmaxOptions& options);
 
 /// loss = logsumexp(x) - x[target], for rows of n elements (classes).
@@ -35,7 +35,7 @@ struct CrossEntropyOptions {
 
 /// The Spec named cross_entropy. Inputs: x [tokens, n], target [tokens] i32; outputs: loss [tokens] f32, logsumexp [tokens]
 /// f32. The loss of a negative target is 0 (it is ignored), that of a target of n or more NaN. Throws UsageError for n
-/// outside 1..max_row_length.
+/// outside 0..max_row_length.
 Spec cross_entropy(const CrossEntropyOptions& options);
 
 }  // namespace isofold
