@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,13 @@ namespace fs = std::filesystem;
 bool is_program(const std::string& path) {
   std::error_code error;
   return fs::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
+}
+
+/// A pattern for mkstemp and mkdtemp.
+std::string temporary_name() {
+  std::error_code error;
+  const fs::path folder = fs::temp_directory_path(error);
+  return (error ? fs::path("/tmp") : folder).string() + "/isofold-XXXXXX";
 }
 
 }  // namespace
@@ -69,12 +77,9 @@ ProgramResult run_program(const std::vector<std::string>& command) {
   return {code, output.read(), errors.read()};
 }
 
-TemporaryFile::TemporaryFile(const std::string& content) {
-  std::error_code error;
-  const fs::path folder = fs::temp_directory_path(error);
-  path_ = (error ? fs::path("/tmp") : folder).string() + "/isofold-XXXXXX";
+TemporaryFile::TemporaryFile(const std::string& content) : path_(temporary_name()) {
   const int file = mkstemp(path_.data());
-  if (file < 0) throw UsageError("no temporary file can be made in " + folder.string() + " (set TMPDIR)");
+  if (file < 0) throw UsageError("no temporary file can be made as " + path_ + " (set TMPDIR)");
   close(file);
   std::ofstream stream(path_, std::ios::binary);
   stream << content;
@@ -84,6 +89,16 @@ TemporaryFile::TemporaryFile(const std::string& content) {
 TemporaryFile::~TemporaryFile() {
   std::error_code error;
   fs::remove(path_, error);
+}
+
+TemporaryFolder::TemporaryFolder() : path_(temporary_name()) {
+  if (mkdtemp(path_.data()) == nullptr)
+    throw UsageError("no temporary folder can be made as " + path_ + " (set TMPDIR)");
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code error;
+  fs::remove_all(path_, error);
 }
 
 std::string TemporaryFile::read() const {

@@ -37,4 +37,18 @@ class TemporaryFile {
   std::string path_;
 };
 
+/// A new folder that is removed with the object, and all that is in it. Throws UsageError when none can be
+/// made.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder();
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 }  // namespace isofold::tools
