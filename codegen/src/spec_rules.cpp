@@ -149,7 +149,7 @@ std::string broken_rule(const Spec& spec) {
         return fmt::format("output '{}' needs {} of a row without elements, which has none", output.name, op_info(spec.nodes[i].op).name);
     }
   }
-  for (std::size_t i = 0; i < used.size(); ++i)
+  for (std::size_t i = used.size(); i-- > 0;)  // the last one is a statement, which has a name
     if (!used[i]) return fmt::format("'{}' is computed and not used by any output", spec.nodes[i].name);
   bool row_input = false;
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
