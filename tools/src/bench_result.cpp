@@ -1,5 +1,6 @@
 #include "bench_result.hpp"
 
+#include <algorithm>
 #include <isofold/error.hpp>
 #include <nlohmann/json.hpp>
 
@@ -82,6 +83,13 @@ BenchResult parse(const Json& json) {
 }
 
 }  // namespace
+
+bool was_measured(const BenchLine& line) {
+  const auto some = [](const std::vector<double>& times) {
+    return std::any_of(times.begin(), times.end(), [](double time) { return time > 0; });
+  };
+  return some(line.kernel) || some(line.call);
+}
 
 Json to_json(const BenchResult& result) {
   Json lines = Json::array();

@@ -10,14 +10,17 @@ namespace isofold::tools {
 /// One implementation over all token counts. Times in microseconds, one for each token count; negative where
 /// it was not measured.
 struct BenchLine {
-  std::string key;   // "isofold", "any_fold", "python", "triton", "copy", "empty"
+  std::string key;   // "isofold", "any_fold", "python", "native", "compile", "triton", "copy", "empty"
   std::string name;  // for people
   std::vector<double>
       kernel;                // on a GPU: of one launch in a replayed graph; on the CPU: of a call among many
   std::vector<double> call;  // of a whole call: from the call until its result is there
   std::vector<std::string> detail;  // what ran, for example the schedule; may be empty
-  std::string missing;              // why it could not run; empty when it did
+  std::string missing;              // why it could not run, or not at every token count; empty when it did
 };
+
+/// Is there a time at any token count?
+bool was_measured(const BenchLine& line);
 
 /// What the host pays, in microseconds; negative where it was not measured.
 struct HostCosts {

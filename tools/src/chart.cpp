@@ -1,5 +1,6 @@
 #include <isofold/error.hpp>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "chart_document.hpp"
@@ -22,11 +23,7 @@ BenchResult stored_result(const std::string& path) {
 }
 
 bool anything_measured(const BenchResult& result) {
-  for (const BenchLine& line : result.lines)
-    for (const auto& times : {line.kernel, line.call})
-      for (const double time : times)
-        if (time > 0) return true;
-  return false;
+  return std::any_of(result.lines.begin(), result.lines.end(), was_measured);
 }
 
 /// PREFIX for PREFIX.svg, PREFIX.html and PREFIX.json; a name with one of these endings stands for the
@@ -61,9 +58,8 @@ int run_chart(const Console& console, const ChartArguments& options) {
   console.line("{}  {} on {} ({})", console.bold(result.title), result.fold, result.device,
                result.device_name);
   for (const BenchLine& line : result.lines)
-    console.line(
-        "  {} {}", line.missing.empty() ? console.good("✓") : " ",
-        line.missing.empty() ? line.name : fmt::format("{}: did not run: {}", line.name, line.missing));
+    console.line("  {} {}", line.missing.empty() ? console.good("✓") : " ",
+                 line.missing.empty() ? line.name : absence(line));
   console.line("{}.svg", prefix);
   console.line("{}.html", prefix);
   Json document = {{"svg", prefix + ".svg"}, {"html", prefix + ".html"}};

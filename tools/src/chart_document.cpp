@@ -23,11 +23,10 @@ std::string subtitle(const BenchResult& result) {
   return fmt::format("{} · {} · {}", device, result.environment, result.date);
 }
 
-/// "Batch-invariant (Triton) did not run: Triton is not installed".
 std::vector<std::string> absent_lines(const BenchResult& result) {
   std::vector<std::string> notes;
   for (const BenchLine& line : result.lines)
-    if (!line.missing.empty()) notes.push_back(fmt::format("{} did not run: {}.", line.name, line.missing));
+    if (!line.missing.empty()) notes.push_back(absence(line) + ".");
   return notes;
 }
 
@@ -53,26 +52,12 @@ std::string finding(const BenchResult& result) {
   return text;
 }
 
-/// Words broken into lines of at most `columns`.
-std::vector<std::string> wrapped(const std::string& text, std::size_t columns) {
-  std::vector<std::string> lines = {""};
-  for (std::size_t start = 0; start < text.size();) {
-    const std::size_t end = std::min(text.find(' ', start), text.size());
-    const std::string word = text.substr(start, end - start);
-    if (!lines.back().empty() && columns_of(lines.back()) + 1 + columns_of(word) > columns)
-      lines.emplace_back();
-    lines.back() += (lines.back().empty() ? "" : " ") + word;
-    start = end + 1;
-  }
-  return lines;
-}
-
 /// The legend in rows that fit the width; `height` grows by what it takes.
 std::string svg_legend(const BenchResult& result, double& height) {
   std::string svg;
   double x = 62;
   for (const BenchLine& line : result.lines) {
-    if (!line.missing.empty()) continue;
+    if (!was_measured(line)) continue;
     const double width = 42 + 6.8 * static_cast<double>(columns_of(line.name)) + 20;
     if (x + width > svg_width) x = 62, height += 22;
     svg += fmt::format("<g transform=\"translate({:.0f} {:.0f})\">{}<text x=\"42\" y=\"10\">{}</text></g>\n",
@@ -86,7 +71,7 @@ std::string svg_legend(const BenchResult& result, double& height) {
 std::string html_legend(const BenchResult& result) {
   std::string html = "<ul class=\"legend\">\n";
   for (const BenchLine& line : result.lines)
-    if (line.missing.empty())
+    if (was_measured(line))
       html += fmt::format("<li><svg width=\"34\" height=\"12\" aria-hidden=\"true\">{}</svg> {}</li>\n",
                           legend_mark(line), escaped(line.name));
   return html + "</ul>\n";
@@ -164,6 +149,11 @@ pre{white-space:pre-wrap;background:var(--box);border:1px solid var(--rule);bord
 )";
 
 }  // namespace
+
+std::string absence(const BenchLine& line) {
+  return fmt::format("{} did not run{}: {}", line.name, was_measured(line) ? " at every token count" : "",
+                     line.missing);
+}
 
 std::string chart_svg(const BenchResult& result, bool log_tokens) {
   const std::vector<PanelTimes> panels = panels_of(result);

@@ -5,6 +5,10 @@
 
 namespace isofold::tools {
 
+/// Why a line, or a part of it, is not in the chart: "Batch-invariant (Triton) did not run: Triton is not
+/// installed".
+std::string absence(const BenchLine& line);
+
 /// A complete SVG file: the panels one above the other, the legend, and in words what could not run and why.
 std::string chart_svg(const BenchResult& result, bool log_tokens);
 

@@ -115,6 +115,10 @@ std::string marker(const BenchLine& line, double x, double y) {
     return fmt::format("<circle {} cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5.5\"/>", at, x, y);
   if (line.key == "python")
     return fmt::format("<rect {} x=\"{:.1f}\" y=\"{:.1f}\" width=\"8\" height=\"8\"/>", at, x - 4, y - 4);
+  if (line.key == "native")
+    return fmt::format("<path {} d=\"M{:.1f} {:.1f}l9 9m0 -9l-9 9\"/>", at, x - 4.5, y - 4.5);
+  if (line.key == "compile")
+    return fmt::format("<path {} d=\"M{:.1f} {:.1f}l5 5.5l-5 5.5l-5 -5.5z\"/>", at, x, y - 5.5);
   if (line.key == "triton") return fmt::format("<path {} d=\"M{:.1f} {:.1f}l5 8.6h-10z\"/>", at, x, y - 5.5);
   return fmt::format("<circle {} cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"/>", at, x, y);
 }
@@ -235,14 +239,18 @@ std::string legend_mark(const BenchLine& line) {
 }
 
 std::string chart_css(std::string_view root) {
-  // Colours of equal weight that are told apart without red and green; the last two lines are quiet on
-  // purpose.
+  // Colours that are told apart without red and green, and markers of their own; the last two lines are quiet
+  // on purpose.
   constexpr std::string_view light =
       "--paper:#ffffff;--ink:#1b1f24;--soft:#59636e;--rule:#e4e8ec;--rule-strong:#c3cad2;"
-      "--isofold:#0a5fd0;--any-fold:#e07b00;--python:#8a3fc7;--triton:#0f8a6d;--quiet:#8b949e;--box:#ffffff;";
+      "--isofold:#0a5fd0;--any-fold:#e07b00;--python:#8a3fc7;--native:#39424e;--compile:#c2255c;--triton:#"
+      "0f8a6d;"
+      "--quiet:#8b949e;--box:#ffffff;";
   constexpr std::string_view dark =
       "--paper:#0f1318;--ink:#e8ecf1;--soft:#9aa5b1;--rule:#232a33;--rule-strong:#3d4752;"
-      "--isofold:#62aaff;--any-fold:#ffa63d;--python:#cb95f5;--triton:#4fd1ae;--quiet:#7d8792;--box:#1a2029;";
+      "--isofold:#62aaff;--any-fold:#ffa63d;--python:#cb95f5;--native:#d5dbe3;--compile:#ff7aa8;--triton:#"
+      "4fd1ae;"
+      "--quiet:#7d8792;--box:#1a2029;";
   return fmt::format("{0}{{{1}}}\n@media (prefers-color-scheme:dark){{{0}{{{2}}}}}\n", root, light, dark) +
          R"(text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink);font-size:12px}
 .panel-title{font-size:14px;font-weight:600}
@@ -254,12 +262,16 @@ std::string chart_css(std::string_view root) {
 .line.isofold{stroke:var(--isofold);stroke-width:3}
 .line.any_fold{stroke:var(--any-fold);stroke-dasharray:7 5}
 .line.python{stroke:var(--python)}
+.line.native{stroke:var(--native)}
+.line.compile{stroke:var(--compile)}
 .line.triton{stroke:var(--triton)}
 .line.copy{stroke:var(--quiet);stroke-width:1.5;stroke-dasharray:2 4}
 .line.empty{stroke:var(--quiet);stroke-width:1;stroke-dasharray:8 3 2 3}
 .mark.isofold{fill:var(--isofold)}
 .mark.any_fold{fill:none;stroke:var(--any-fold);stroke-width:2}
 .mark.python{fill:var(--python)}
+.mark.native{fill:none;stroke:var(--native);stroke-width:2}
+.mark.compile{fill:var(--compile)}
 .mark.triton{fill:var(--triton)}
 .reach{fill:transparent}
 .tip{visibility:hidden;pointer-events:none}

@@ -73,18 +73,39 @@ void Table::row(std::vector<std::string> cells) {
 }
 
 void Table::print(const Console& console) const {
+  constexpr std::size_t comfortable = 110, least_header = 12;
   std::vector<std::size_t> widths(right_.size());
-  for (const auto& cells : rows_)
-    for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], columns_of(cells[i]));
-  for (std::size_t r = 0; r < rows_.size(); ++r) {
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < right_.size(); ++i) {
+    for (std::size_t r = 1; r < rows_.size(); ++r) widths[i] = std::max(widths[i], columns_of(rows_[r][i]));
+    total += std::max(widths[i], columns_of(rows_[0][i])) + 2;
+  }
+  // Titles of several lines end in the same one.
+  std::vector<std::vector<std::string>> header;
+  std::size_t height = 1;
+  for (std::size_t i = 0; i < right_.size(); ++i) {
+    const std::string& title = rows_[0][i];
+    header.push_back(total > comfortable ? wrapped(title, std::max(widths[i], least_header))
+                                         : std::vector{title});
+    for (const std::string& line : header[i]) widths[i] = std::max(widths[i], columns_of(line));
+    height = std::max(height, header[i].size());
+  }
+  const auto print_line = [&](bool bold, const auto& cell) {
     std::string line;
     for (std::size_t i = 0; i < right_.size(); ++i) {
       if (i > 0) line += "  ";
-      line += padded(rows_[r][i], widths[i], right_[i]);
+      line += padded(cell(i), widths[i], right_[i]);
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    console.line("{}", r == 0 ? console.bold(line) : line);
-  }
+    console.line("{}", bold ? console.bold(line) : line);
+  };
+  for (std::size_t l = 0; l < height; ++l)
+    print_line(true, [&](std::size_t i) {
+      const std::size_t above = height - header[i].size();
+      return l < above ? std::string() : header[i][l - above];
+    });
+  for (std::size_t r = 1; r < rows_.size(); ++r)
+    print_line(false, [&](std::size_t i) { return rows_[r][i]; });
 }
 
 std::string lost_output() {
@@ -152,6 +173,19 @@ std::size_t columns_of(std::string_view text) {
     }
   }
   return count;
+}
+
+std::vector<std::string> wrapped(const std::string& text, std::size_t columns) {
+  std::vector<std::string> lines = {""};
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t end = std::min(text.find(' ', start), text.size());
+    const std::string word = text.substr(start, end - start);
+    if (!lines.back().empty() && columns_of(lines.back()) + 1 + columns_of(word) > columns)
+      lines.emplace_back();
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+    start = end + 1;
+  }
+  return lines;
 }
 
 std::string grouped(std::uint64_t number) {

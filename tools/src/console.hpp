@@ -71,7 +71,7 @@ class Console {
 };
 
 /// Rows of text under a header, columns as wide as they need. A column whose header begins with '>' is
-/// right-aligned.
+/// right-aligned. Headers take several lines where the table would be too wide for most screens.
 class Table {
  public:
   explicit Table(std::vector<std::string> header);
@@ -119,6 +119,9 @@ bool interrupted();
 
 /// Text width in columns: UTF-8 code points, colour codes not counted.
 std::size_t columns_of(std::string_view text);
+
+/// Words broken into lines of at most `columns`, or of one word.
+std::vector<std::string> wrapped(const std::string& text, std::size_t columns);
 
 /// "1 leaf", "2 leaves", "0 entries".
 std::string counted(std::int64_t count, std::string_view noun);

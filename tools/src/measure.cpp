@@ -127,7 +127,9 @@ class Bench {
         std::none_of(any.begin(), any.end(), [](const auto& t) { return t.has_value(); }))
       any_fold_.missing = "the search was ended before it found anything";
     result_.lines = {isofold_, any_fold_};
-    for (BenchLine& python : python_lines()) result_.lines.push_back(std::move(python));
+    PythonLines python = python_lines();
+    for (BenchLine& one : python.lines) result_.lines.push_back(std::move(one));
+    if (!python.versions.empty()) result_.environment += ", " + python.versions;
     result_.lines.push_back(copy_);
     if (result_.gpu) result_.lines.push_back(empty_);
     if (!options_.no_host && !interrupted()) {
@@ -194,11 +196,11 @@ class Bench {
     });
   }
 
-  std::vector<BenchLine> python_lines() {
-    if (options_.no_python) return missing_python_lines("not asked for (--no-python)");
-    if (interrupted()) return missing_python_lines("interrupted");
+  PythonLines python_lines() {
+    if (options_.no_python) return missing_python_lines(problem_.spec, "not asked for (--no-python)");
+    if (interrupted()) return missing_python_lines(problem_.spec, "interrupted");
     progress_.update("python", 0, 1);
-    std::vector<BenchLine> lines = measure_python_lines(problem_.spec, result_.tokens, result_.gpu);
+    PythonLines lines = measure_python_lines(problem_.spec, result_.tokens, result_.gpu);
     progress_.update("python", 1, 1);
     return lines;
   }

@@ -3,39 +3,25 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <isofold/codegen/rms_norm.hpp>
 #include <nlohmann/json.hpp>
-#include <string_view>
 #include <utility>
 
-#include "programs.hpp"
+#include "named_form.hpp"
+#include "python_scripts.hpp"
 
-namespace isofold {
-
-/// The files of tools/ that are part of the command; the build makes it.
-const std::vector<std::pair<std::string_view, std::string_view>>& embedded_scripts();
-
-namespace tools {
+namespace isofold::tools {
 namespace {
 
-/// The script knows the operator with a weight and everything in one dtype; eps does not matter for the time.
-bool script_knows(const Spec& spec) {
-  RmsNormOptions options;
-  options.n = spec.n;
-  options.dtype = spec.inputs[0].dtype;
-  options.residual = spec.op == "add_rms_norm";
-  const Spec plain = rms_norm(options);
-  return spec.op == plain.op && spec.inputs == plain.inputs && spec.outputs.size() == plain.outputs.size();
+/// name:dtype:extent:groups of every input, as baselines.py takes them.
+std::string inputs_of(const Spec& spec) {
+  std::vector<std::string> parts;
+  for (const Tensor& tensor : spec.inputs)
+    parts.push_back(fmt::format("{}:{}:{}:{}", tensor.name, name_of(tensor.dtype), name_of(tensor.extent),
+                                tensor.groups));
+  return fmt::format("{}", fmt::join(parts, ","));
 }
 
-/// The last line that says something, for a script that failed.
-std::string last_line(const std::string& text) {
-  const std::size_t end = text.find_last_not_of(" \n");
-  if (end == text.npos) return "no message";
-  const std::size_t start = text.rfind('\n', end);
-  return text.substr(start == text.npos ? 0 : start + 1, end - (start == text.npos ? 0 : start));
-}
-
+/// Times, or a reason; of a line that ended early both.
 void take_line(const Json& json, const std::vector<std::int64_t>& tokens, std::vector<BenchLine>& lines) {
   for (BenchLine& line : lines) {
     if (json.at("key").get<std::string>() != line.key) continue;
@@ -43,49 +29,49 @@ void take_line(const Json& json, const std::vector<std::int64_t>& tokens, std::v
       line.missing = json.at("missing").get<std::string>();
       return;
     }
-    const auto place =
-        std::find(tokens.begin(), tokens.end(), json.at("tokens").get<std::int64_t>()) - tokens.begin();
-    const double call = json.at("call_us").get<double>();
+    const auto place = static_cast<std::size_t>(
+        std::find(tokens.begin(), tokens.end(), json.at("tokens").get<std::int64_t>()) - tokens.begin());
     line.missing.clear();
     line.kernel.resize(tokens.size(), -1.0);
     line.call.resize(tokens.size(), -1.0);
-    line.call.at(static_cast<std::size_t>(place)) = call;
-    line.kernel.at(static_cast<std::size_t>(place)) = json.value("gpu_us", -1.0);
+    line.call.at(place) = json.at("call_us").get<double>();
+    line.kernel.at(place) = json.value("gpu_us", -1.0);
   }
 }
 
 }  // namespace
 
-std::vector<BenchLine> missing_python_lines(const std::string& why) {
-  return {{"python", "Batch-invariant (Python)", {}, {}, {}, why},
-          {"triton", "Batch-invariant (Triton)", {}, {}, {}, why}};
+PythonLines missing_python_lines(const Spec& spec, const std::string& why) {
+  const auto line = [&](const char* key, const char* name) { return BenchLine{key, name, {}, {}, {}, why}; };
+  const BenchLine compile = line("compile", "PyTorch (torch.compile)");
+  // The names of the chart that the project started from. Only what is known to be batch-invariant is called
+  // so.
+  if (spec.op == "rms_norm" || spec.op == "add_rms_norm")
+    return {{line("python", "Batch-invariant (Python)"), line("native", "PyTorch (native)"), compile,
+             line("triton", "Batch-invariant (Triton)")},
+            {}};
+  return {{line("python", "PyTorch (eager)"), compile, line("triton", "Triton (row per program)")}, {}};
 }
 
-std::vector<BenchLine> measure_python_lines(const Spec& spec, const std::vector<std::int64_t>& tokens,
-                                            bool gpu) {
-  if (!script_knows(spec))
-    return missing_python_lines("exists for rms_norm and add_rms_norm with a weight and one dtype only");
-  const auto python = find_program("python3");
-  if (!python) return missing_python_lines("there is no python3 on PATH");
-  const TemporaryFile script{std::string(embedded_scripts().front().second)};
-  const ProgramResult run =
-      run_program({*python, script.path(), "--op", spec.op, "--n", std::to_string(spec.n), "--dtype",
-                   std::string(name_of(spec.inputs[0].dtype)), "--tokens",
-                   fmt::format("{}", fmt::join(tokens, ",")), "--device", gpu ? "cuda" : "cpu"});
-  std::vector<BenchLine> lines =
-      missing_python_lines(run.status == 0 ? "the script said nothing of it"
-                                           : fmt::format("the script failed: {}", last_line(run.errors)));
-  for (std::size_t start = 0; start < run.output.size();) {
-    const std::size_t end = std::min(run.output.find('\n', start), run.output.size());
-    const Json json = Json::parse(run.output.substr(start, end - start), nullptr, false);
-    if (json.is_object() && json.contains("key")) take_line(json, tokens, lines);
-    start = end + 1;
-  }
+PythonLines measure_python_lines(const Spec& spec, const std::vector<std::int64_t>& tokens, bool gpu) {
+  const NamedOperator* named = named_form(spec, Constants::ignored);
+  if (!named)
+    return missing_python_lines(spec, "exists for the named operators with their default options only");
+  PythonLines result = missing_python_lines(spec, "the script said nothing of it");
+  std::vector<std::string> keys;
+  for (const BenchLine& line : result.lines) keys.push_back(line.key);
+  const ScriptRun run = run_script(
+      "baselines.py", {"--op", std::string(named->name), "--n", std::to_string(spec.n), "--inputs",
+                       inputs_of(spec), "--tokens", fmt::format("{}", fmt::join(tokens, ",")), "--lines",
+                       fmt::format("{}", fmt::join(keys, ",")), "--device", gpu ? "cuda" : "cpu"});
+  if (!run.failure.empty()) result = missing_python_lines(spec, run.failure);
+  result.versions = versions_of(run);
+  for (const Json& line : run.lines)
+    if (line.contains("key")) take_line(line, tokens, result.lines);
   // On the CPU there is one time: that of the call.
   if (!gpu)
-    for (BenchLine& line : lines) line.kernel = std::exchange(line.call, {});
-  return lines;
+    for (BenchLine& line : result.lines) line.kernel = std::exchange(line.call, {});
+  return result;
 }
 
-}  // namespace tools
-}  // namespace isofold
+}  // namespace isofold::tools
