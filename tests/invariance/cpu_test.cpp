@@ -204,6 +204,11 @@ TEST_CASE("other programs than RMSNorm") {
       "rounded N=260 (x: f32[row]) { t = sum(f16(x)); y: f16 = mul(bf16(x), div(t, N)); other: bf16 = f16(x) "
       "}",
       "dot N=1000 (x: f16[row], weight: f16[column]) { t = sum(mul(x, weight)); y: bf16 = add(x, f16(t)) }",
+      // Truth values and integers with names, used before and after sums.
+      "shared N=515 (x: bf16[row], gain: f32[column], number: i32[token]) { inside = less(index, number); many = "
+      "less(3i, number); pattern = bits(mul(x, gain)); total = sum(where(inside, x, 0)); below = less(x, total); high = "
+      "reduce_max(where(below, x, total)); y: f32 = where(or(inside, many), from_bits(or(pattern, 1i)), where(below, high, "
+      "gain)); t: f32 = where(many, total, high) }",
   };
   for (const char* program : texts) {
     const Spec spec = parse_spec(program);

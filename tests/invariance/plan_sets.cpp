@@ -133,6 +133,12 @@ void add_specs(std::vector<PlanSet>& sets) {
            "halves N=264 (x: bf16[row]) { low = where(less(x, 0), x, 0); total = sum(low); y: bf16 = low; high: f32 = where(less(-0, x), "
            "x, -0); other: f32 = where(less_equal(0, x), 0, x); z: f32 = total; pattern: f32 = from_int(bits(fma(x, 1, -0))); shifted: f32 "
            "= from_int(shift_right(bits(neg(x)), 3i)) }",
+           // Truth values and integers with names, used before and after sums.
+           "shared N=515 (x: bf16[row], gain: f32[column], number: i32[token]) { inside = less(index, number); many = less(3i, number); "
+           "pattern = bits(mul(x, gain)); far = add(index, number); total = sum(mul(where(inside, x, 0), from_int(far))); below = less(x, "
+           "total); early = less(index, 20i); high = reduce_max(where(and(below, early), x, total)); y: f32 = where(or(inside, many), "
+           "from_bits(or(pattern, 1i)), where(below, high, gain)); z: bf16 = add(from_int(where(many, far, and(pattern, 255i))), where(early, "
+           "x, total)); t: f32 = where(many, total, high) }",
            // Groups of rows, a number for all tokens.
            "heads N=128 (x: bf16[row 6], gain: f32[column], eps: f32[scalar]) { total = sum(mul(x, x)); y: bf16[row 6] = "
            "mul(mul(x, div(1, sqrt(add(div(total, N), eps)))), gain) }",
