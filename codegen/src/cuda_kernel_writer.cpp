@@ -84,35 +84,6 @@ void CudaKernelWriter::declare_words(const std::vector<int>& tensors) {
   }
 }
 
-std::vector<int> CudaKernelWriter::inputs_of(const std::vector<bool>& needed, Extent extent) const {
-  std::vector<int> out;
-  for (std::size_t i = 0; i < spec_.nodes.size(); ++i)
-    if (needed[i] && spec_.nodes[i].op == Op::input &&
-        spec_.inputs[static_cast<std::size_t>(spec_.nodes[i].tensor)].extent == extent)
-      out.push_back(spec_.nodes[i].tensor);
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-std::vector<bool> CudaKernelWriter::needed_by_outputs(bool late) const {
-  std::vector<bool> out(spec_.nodes.size(), false);
-  for (const Output& output : spec_.outputs) {
-    if ((!is_token_output(output) && before_[static_cast<std::size_t>(output.value)]) == late) continue;
-    include(out, needed_by(spec_, output.value));
-  }
-  return out;
-}
-
-/// What the reductions of pass `first` and later ones need.
-std::vector<bool> CudaKernelWriter::needed_by_passes(std::size_t first) const {
-  std::vector<bool> out(spec_.nodes.size(), false);
-  for (std::size_t pass = first; pass < by_pass_.size(); ++pass)
-    for (const int reduction : by_pass_[pass]) {
-      include(out, needed_by(spec_, reduction));
-    }
-  return out;
-}
-
 /// The reduction's own variable of that name.
 std::string CudaKernelWriter::own(const std::string& name, int reduction) const {
   const auto place = std::find(reductions_.begin(), reductions_.end(), reduction) - reductions_.begin();

@@ -22,7 +22,7 @@ enum class KernelPart { whole, partial_sums, outputs };
 
 /// Writes the statements of a kernel's body, section by section in the order of execution.
 /// cuda_kernel_body.cpp holds the sections, cuda_kernel_tree.cpp those above the leaves, cuda_kernel_carry.cpp what passes
-/// leave for later ones, cuda_kernel_writer.cpp the statements for one leaf.
+/// leave for later ones, cuda_kernel_needs.cpp what each of them needs, cuda_kernel_writer.cpp the statements for one leaf.
 class CudaKernelWriter {
  public:
   CudaKernelWriter(const Plan& plan, CudaHelpers& helpers);
