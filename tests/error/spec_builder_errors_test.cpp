@@ -41,9 +41,9 @@ Spec spec_of(const Make& make) {
 }  // namespace
 
 TEST_CASE("literals that are no numbers, or no numbers that fit") {
-  CHECK(says(usage_error([] { Value(std::numeric_limits<float>::quiet_NaN()); }), {"NaN is no literal"}));
-  CHECK(says(usage_error([] { Value(std::numeric_limits<double>::quiet_NaN()); }), {"NaN is no literal"}));
-  CHECK(says(usage_error([] { Value(std::numeric_limits<std::uint64_t>::max()); }), {"no literal"}));
+  CHECK(says(usage_error([] { const Value literal = std::numeric_limits<float>::quiet_NaN(); }), {"NaN is no literal"}));
+  CHECK(says(usage_error([] { const Value literal = std::numeric_limits<double>::quiet_NaN(); }), {"NaN is no literal"}));
+  CHECK(says(usage_error([] { const Value literal = std::numeric_limits<std::uint64_t>::max(); }), {"no literal"}));
   CHECK(says(usage_error([] { spec_of([](auto&, Value x, Value, Value) { return x * 1e300; }); }), {"1e+300 is no binary32 number"}));
   CHECK(says(usage_error([] { spec_of([](auto&, Value x, Value, Value) { return x * -1e-60; }); }), {"-1e-60 is no binary32 number"}));
   CHECK(says(usage_error([] {

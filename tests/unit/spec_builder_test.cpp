@@ -239,9 +239,10 @@ TEST_CASE("every operation has a name in C++ that means what the text's means") 
        [](auto& b, Value x, Value y, Value) { return where(b.constant(0.5) < 1, x, y); }},
   };
   std::string written;
-  for (const auto& [expression, make] : all) {
+  for (const auto& one : all) {
+    const auto& expression = one.first;
     CAPTURE(expression);
-    CHECK(spec_of(make) == parse_spec(text_of(expression)));
+    CHECK(spec_of(one.second) == parse_spec(text_of(expression)));
     written += " " + expression;
   }
   for (const OpInfo& info : op_table) {
