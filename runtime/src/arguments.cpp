@@ -83,8 +83,9 @@ ArgumentLayout::Region ArgumentLayout::check(const Facts& facts, const void* dat
                     facts.name, stride, facts.elements));
   const std::int64_t distance = facts.strided ? stride : 0;
   std::int64_t elements = 0;
-  if (__builtin_mul_overflow((tokens - 1) / facts.groups, distance, &elements) ||
-      __builtin_add_overflow(elements, facts.elements, &elements) ||
+  // The last group of rows may be begun only.
+  const std::int64_t last = facts.strided ? facts.elements / facts.groups * ((tokens - 1) % facts.groups + 1) : facts.elements;
+  if (__builtin_mul_overflow((tokens - 1) / facts.groups, distance, &elements) || __builtin_add_overflow(elements, last, &elements) ||
       std::max(elements, distance) > (std::numeric_limits<std::int64_t>::max() >> facts.shift))
     refuse_size(facts.name, stride, tokens);
   Region region;

@@ -25,3 +25,12 @@ hash_of --op add_rms_norm -n 4096 --dtype f16 --residual-dtype f32 --output-dtyp
 hash_of --op rms_norm -n 4096 --dtype f32 --output-dtype bf16 --weight-dtype f16
 hash_of --op rms_norm -n 4096 --dtype bf16 --fold "leaf=8 lanes=128 segments=4"
 hash_of --op rms_norm -n 4096 --dtype bf16 --fold "leaf=4 lanes=32 segments=16"
+for operator in gated_rms_norm head_rms_norm rms_norm_quant rms_norm_quant_i8 rms_norm_static_quant add_rms_norm_quant silu_and_mul_quant \
+    silu_and_mul_static_quant layer_norm add_layer_norm group_norm softmax log_softmax masked_softmax sink_softmax cross_entropy sum mean max min amax \
+    sum_of_squares norm2 logsumexp; do
+  hash_of --op "$operator" -n 777,4096 --dtype bf16
+  hash_of --op "$operator" -n 1000 --dtype f32
+done
+for operator in sum mean max min amax sum_of_squares norm2; do hash_of --op "$operator" -n 1000 --dtype f64; done
+hash_of --op softmax -n 128256 --dtype bf16
+hash_of --spec 'functions N=1000 (x: f32[row]) { a: f32 = exp(x); c: f32 = exp_nonpositive(x); d: f32 = log(x); f: f32 = sigmoid(x); g: f32 = silu(x); h: f32 = tanh(x); j: f32 = erf(x); l: f32 = gelu(x); m: f32 = gelu_tanh(x) }'

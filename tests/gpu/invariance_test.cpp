@@ -85,14 +85,16 @@ TEST_CASE("a row alone has the bits that it has in a batch") {
   const Runtime runtime = gpu();
   const Operator op = runtime.rms_norm({.n = 2048, .residual = true});
   check_batches(op, runtime, 96, {2, 3, 31, 64, 96});
+  check_named_batches(runtime, 1032);
 }
 
 TEST_CASE("outputs may take the place of inputs") {
   const Runtime runtime = gpu();
   for (const ResidualMode mode : {ResidualMode::f32_sum, ResidualMode::rounded_sum})
     for (const std::int64_t n : {1000, 8192, 40960})
-      check_in_place(runtime, {.n = n, .residual = true, .residual_mode = mode});
-  check_in_place(runtime, {.n = 65536, .dtype = DType::f32});
+      check_in_place(runtime, rms_norm({.n = n, .residual = true, .residual_mode = mode}));
+  check_in_place(runtime, rms_norm({.n = 65536, .dtype = DType::f32}));
+  check_named_in_place(runtime, 1000);
 }
 
 TEST_CASE("in place, every schedule of a long row") {

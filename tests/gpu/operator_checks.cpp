@@ -1,9 +1,14 @@
 #include "operator_checks.hpp"
 
+#include <isofold/codegen/operators.hpp>
+
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <set>
 #include <string>
 
@@ -114,44 +119,85 @@ std::vector<std::int64_t> around_boundaries(const Operator& op, std::int64_t mos
   return {counts.begin(), counts.end()};
 }
 
-void check_in_place(const Runtime& runtime, const RmsNormOptions& options) {
-  const Operator op = runtime.rms_norm(options);
-  const std::int64_t tokens = 37;
-  for (int y_place = 0; y_place < 3; ++y_place)
-    for (int sum_place = 0; sum_place < 3; ++sum_place) {
-      if (y_place == sum_place && y_place != 0) continue;
-      if (!options.residual && (y_place == 2 || sum_place != 0)) continue;
-      Call call(op.spec(), op.fold(), {.tokens = tokens});
-      const DeviceArena arena(runtime, bytes_of(call.inputs()) + bytes_of(call.outputs()));
-      INFO("y in the place of input ", y_place - 1, ", residual_out of input ", sum_place - 1);
-      // What lies in an input's place is compared by hand: the call expects its inputs untouched.
-      std::size_t place = 0;
-      std::vector<ConstTensor> inputs;
-      std::vector<std::size_t> input_places;
-      for (HostTensor& tensor : call.inputs()) {
-        arena.memory().upload(tensor.allocation(), tensor.allocation_bytes(), place);
-        input_places.push_back(place + tensor.data_offset());
-        inputs.push_back({arena.memory().data() + input_places.back(), tensor.row_stride()});
-        place += (tensor.allocation_bytes() + 255) / 256 * 256;
-      }
-      std::vector<MutableTensor> outputs;
-      std::vector<std::size_t> output_places;
-      for (std::size_t i = 0; i < call.outputs().size(); ++i) {
-        const int in_place = i == 0 ? y_place : sum_place;
-        output_places.push_back(in_place == 0 ? place + 256
-                                              : input_places[static_cast<std::size_t>(in_place - 1)]);
-        outputs.push_back({arena.memory().data() + output_places.back(), options.n});
-        place += (call.outputs()[i].allocation_bytes() + 255) / 256 * 256;
-      }
-      op.launch(arena.queue().stream(), inputs, outputs, tokens);
-      for (std::size_t i = 0; i < outputs.size(); ++i) {
-        const HostTensor& expected = call.expected()[i];
-        std::vector<std::byte> actual(static_cast<std::size_t>(tokens * options.n) *
-                                      size_of(expected.dtype()));
-        arena.memory().download(actual.data(), actual.size(), output_places[i]);
-        CHECK(std::memcmp(actual.data(), expected.row(0), actual.size()) == 0);
-      }
+namespace {
+
+/// For each output the inputs whose place it may take, and -1 for none.
+std::vector<std::vector<int>> possible_places(const Spec& spec) {
+  const std::vector<int> gathered = gathered_inputs(spec);
+  std::vector<std::vector<int>> places;
+  for (const Output& output : spec.outputs) {
+    places.push_back({-1});
+    for (int i = 0; i < static_cast<int>(spec.inputs.size()); ++i) {
+      const Tensor& input = spec.inputs[static_cast<std::size_t>(i)];
+      const bool alike = input.extent == Extent::row && output.extent == Extent::row && input.dtype == output.dtype && input.groups == output.groups;
+      if (alike && std::find(gathered.begin(), gathered.end(), i) == gathered.end()) places.back().push_back(i);
     }
+  }
+  return places;
+}
+
+/// One call whose output i lies in the place of input `in_place[i]`.
+void check_places(const Runtime& runtime, const Operator& op, const std::vector<int>& in_place) {
+  const std::int64_t tokens = 37;
+  Call call(op.spec(), op.fold(), {.tokens = tokens});
+  const DeviceArena arena(runtime, bytes_of(call.inputs()) + bytes_of(call.outputs()));
+  // What lies in an input's place is compared by hand: the call expects its inputs untouched.
+  std::size_t place = 0;
+  std::vector<ConstTensor> inputs;
+  std::vector<std::size_t> input_places;
+  for (HostTensor& tensor : call.inputs()) {
+    arena.memory().upload(tensor.allocation(), tensor.allocation_bytes(), place);
+    input_places.push_back(place + tensor.data_offset());
+    inputs.push_back({arena.memory().data() + input_places.back(), tensor.row_stride()});
+    place += (tensor.allocation_bytes() + 255) / 256 * 256;
+  }
+  std::vector<MutableTensor> outputs;
+  std::vector<std::size_t> output_places;
+  for (std::size_t i = 0; i < call.outputs().size(); ++i) {
+    HostTensor& tensor = call.outputs()[i];
+    arena.memory().upload(tensor.allocation(), tensor.allocation_bytes(), place);
+    output_places.push_back(in_place[i] < 0 ? place + tensor.data_offset() : input_places[static_cast<std::size_t>(in_place[i])]);
+    outputs.push_back({arena.memory().data() + output_places.back(), tensor.row_stride()});
+    place += (tensor.allocation_bytes() + 255) / 256 * 256;
+  }
+  op.launch(arena.queue().stream(), inputs, outputs, tokens);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    // Dense; the last group of rows may be begun only.
+    const std::size_t bytes = static_cast<std::size_t>(tokens * row_elements(op.spec(), op.spec().outputs[i].extent)) * size_of(op.spec().outputs[i].dtype);
+    std::vector<std::byte> actual(bytes);
+    arena.memory().download(actual.data(), bytes, output_places[i]);
+    CHECK(std::memcmp(actual.data(), call.expected()[i].row(0), bytes) == 0);
+  }
+}
+
+}  // namespace
+
+void check_in_place(const Runtime& runtime, const Spec& spec) {
+  const Operator op = runtime.make_operator(spec);
+  const auto places = possible_places(spec);
+  std::vector<int> in_place(places.size(), -1);
+  const std::function<void(std::size_t)> choose = [&](std::size_t output) {
+    if (output == places.size()) {
+      INFO(text(spec), fmt::format(" with outputs in the places of inputs {}", fmt::join(in_place, ", ")));
+      return check_places(runtime, op, in_place);
+    }
+    for (const int place : places[output]) {
+      const auto before = in_place.begin() + static_cast<std::ptrdiff_t>(output);
+      if (place >= 0 && std::find(in_place.begin(), before, place) != before) continue;
+      in_place[output] = place;
+      choose(output + 1);
+    }
+  };
+  choose(0);
+}
+
+void check_named_batches(const Runtime& runtime, std::int64_t n) {
+  for (const NamedOperator& named : named_operators())
+    check_batches(runtime.make_operator(named.make(n, DType::bf16)), runtime, 48, {2, 3, 17, 32, 48});
+}
+
+void check_named_in_place(const Runtime& runtime, std::int64_t n) {
+  for (const NamedOperator& named : named_operators()) check_in_place(runtime, named.make(n, DType::f32));
 }
 
 }  // namespace isofold::testing

@@ -26,7 +26,11 @@ void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows
 /// Both sides of every boundary of the operator's table, up to `most` tokens.
 std::vector<std::int64_t> around_boundaries(const Operator& op, std::int64_t most);
 
-/// Each output in the place of each input of its dtype, in all combinations without a second use.
-void check_in_place(const Runtime& runtime, const RmsNormOptions& options);
+/// Each output in the place of each row input of its dtype, in all combinations without a second use.
+void check_in_place(const Runtime& runtime, const Spec& spec);
+/// The same of every named operator over rows of n elements.
+void check_named_in_place(const Runtime& runtime, std::int64_t n);
+/// Every named operator's rows alone and in batches.
+void check_named_batches(const Runtime& runtime, std::int64_t n);
 
 }  // namespace isofold::testing

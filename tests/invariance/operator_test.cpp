@@ -93,13 +93,15 @@ TEST_CASE("a row alone has the bits that it has in every batch") {
   check_batches(runtime.rms_norm({.n = 1000, .residual = true}), runtime, 256, batches);
   check_batches(runtime.rms_norm({.n = 777, .dtype = DType::f32}), runtime, 256, batches);
   check_batches(runtime.rms_norm({.n = 8192, .dtype = DType::f16}), runtime, 64, {1, 2, 3, 5, 17, 63, 64});
+  check_named_batches(runtime, 520);
 }
 
 TEST_CASE("outputs may take the place of inputs") {
   const Runtime runtime = cpu();
   for (const ResidualMode mode : {ResidualMode::f32_sum, ResidualMode::rounded_sum})
-    check_in_place(runtime, {.n = 1000, .residual = true, .residual_mode = mode});
-  check_in_place(runtime, {.n = 8192});
+    check_in_place(runtime, rms_norm({.n = 1000, .residual = true, .residual_mode = mode}));
+  check_in_place(runtime, rms_norm({.n = 8192}));
+  check_named_in_place(runtime, 333);
 }
 
 TEST_CASE("threads that share one operator do not disturb each other") {

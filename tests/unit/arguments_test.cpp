@@ -195,6 +195,8 @@ TEST_CASE("groups of rows, numbers for all tokens, and inputs of which single el
   CHECK(p.values[6] == 1);
   CHECK(p.values[7] == 32);
   CHECK(p.values[8] == 9);
+  outputs[0] = {reinterpret_cast<std::byte*>(Case::at(1)) + 9 * 8 * 2};  // right behind the ninth row
+  bind(9);
   inputs[0].row_stride = 31;
   CHECK(contains(testing::usage_error([&] { bind(9); }), "it must be at least the row length 32"));
   inputs[0].row_stride = 40;
