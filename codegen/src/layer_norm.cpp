@@ -9,10 +9,11 @@ namespace isofold {
 Spec layer_norm(const LayerNormOptions& options) {
   auto [inputs, h, body, y, residual, column, row, y_row] = norm_head("layer_norm", options);
   body += fmt::format(
-      "total = sum({}); centre = mul(-1, div(total, N)); d = add({}, centre); squares = sum(mul(d, d)); "
-      "r = div(1, sqrt(add(div(squares, N), {}))); ",
-      h, h, options.eps);
-  std::string result = "mul(d, r)";
+      "total = sum({0}); centre = div(total, N); d = sub({0}, centre); squares = sum(mul(d, d)); "
+      "rest = div(sum(d), N); variance = max(sub(div(squares, N), mul(rest, rest)), 0); "
+      "r = div(1, sqrt(add(variance, {1}))); ",
+      h, options.eps);
+  std::string result = "mul(sub(d, rest), r)";
   if (options.weight) inputs += fmt::format(", weight: {}", column);
   if (options.bias) inputs += fmt::format(", bias: {}", column);
   if (options.weight && options.bias) result = fmt::format("fma({}, weight, bias)", result);

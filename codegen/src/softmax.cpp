@@ -47,9 +47,9 @@ Spec cross_entropy(const CrossEntropyOptions& options) {
   return parse_spec(fmt::format(
       "cross_entropy N={0} (x: {1}[row], target: i32[token]) {{ largest = reduce_max(x); "
       "shift = where(equal(largest, -inf), 0, largest); "
-      "total = sum(exp_nonpositive(sub(x, shift))); log_total = where(equal(largest, inf), inf, add(log(total), shift)); "
-      "loss: f32 = where(less(target, 0i), 0, sub(log_total, at(x, target))); "
-      "logsumexp: f32 = log_total }}",
+      "log_total = log(sum(exp_nonpositive(sub(x, shift)))); "
+      "loss: f32 = where(less(target, 0i), 0, sub(log_total, sub(at(x, target), shift))); "
+      "logsumexp: f32 = where(equal(largest, inf), inf, add(log_total, shift)) }}",
       options.n, name_of(options.dtype)));
 }
 

@@ -8,8 +8,8 @@
 namespace isofold {
 
 /// y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b over rows of n elements; with `residual`, h = x + residual
-/// takes x's place and is stored as residual_out. Mean and variance are two sums, one after the other, each under the fold:
-/// the variance of rows with a large common offset loses nothing to cancellation.
+/// takes x's place and is stored as residual_out. The mean is a sum under the fold; what its rounding leaves of the centred row is
+/// summed beside their squares and taken off, from the variance too: rows with a large common offset keep their accuracy.
 struct LayerNormOptions {
   std::int64_t n = 0;
   DType dtype = DType::bf16;                 // of x
