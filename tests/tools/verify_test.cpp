@@ -25,7 +25,7 @@ TEST_CASE("an interrupted verify does not look like a pass") {
   const std::vector<std::string> command = {"timeout",
                                             "--preserve-status",
                                             "--signal=INT",
-                                            "2",
+                                            "4",
                                             "env",
                                             "HOME=" + world.path(""),
                                             ISOFOLD_COMMAND,
@@ -33,7 +33,7 @@ TEST_CASE("an interrupted verify does not look like a pass") {
                                             "--device",
                                             "cpu",
                                             "-n",
-                                            "8192",
+                                            "512",
                                             "--tokens",
                                             "1..4096"};
   const auto result = isofold::tools::run_program(command);
