@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <regex>
+
 #include "command.hpp"
 #include "markup.hpp"
 #include "support/error_text.hpp"
@@ -70,6 +72,45 @@ TEST_CASE("a stored CPU result is one panel, and says in words which lines could
   CHECK(contains(html, "Batch-invariant (Triton) did not run: Triton compiles for GPUs only."));
   CHECK(contains(html, "&lt;3.11&gt; &amp; &quot;others&quot;"));
   CHECK(contains(html, "<td>–</td>"));  // a value that was not measured
+}
+
+TEST_CASE("every line of others has a colour, a marker and its place in the legend") {
+  const CommandWorld world;
+  Json bench = Json::parse(read_text(data + "/bench_gpu.json"));
+  Json native = bench.at("lines")[2], compile = native;
+  native["key"] = "native", native["name"] = "PyTorch (native)";
+  compile["key"] = "compile", compile["name"] = "PyTorch (torch.compile)";
+  compile["missing"] = "out of memory at 4096 tokens";
+  compile["kernel_us"].back() = nullptr;
+  bench["lines"].insert(bench["lines"].begin() + 3, {native, compile});
+  write_text(world.path("bench.json"), bench.dump());
+  const Json made = world.json({"chart", "--from", world.path("bench.json"), "--output", world.path("c")});
+  const std::string svg = read_text(made.at("svg"));
+  CHECK(markup_fault(svg) == "");
+  for (const std::string key : {"isofold", "any_fold", "python", "native", "compile", "triton"}) {
+    CAPTURE(key);
+    CHECK(count(svg, ".line." + key + "{") == 1);
+    CHECK(count(svg, ".mark." + key + "{") == 1);
+    CHECK(count(svg, "class=\"mark " + key + "\"") > 9);
+  }
+  for (const char* colour : {"--native:#", "--compile:#"}) CHECK(count(svg, colour) == 2);  // light and dark
+  CHECK(contains(svg,
+                 "PyTorch (torch.compile) did not run at every token count: out of memory at 4096 tokens."));
+
+  // The legend: entries of one row do not touch, and end inside the picture.
+  const std::regex entry(
+      "<g transform=\"translate\\((\\d+) (\\d+)\\)\"><path class=\"line [a-z_]+\" d=\"M0 "
+      "6H34\"/>.*<text[^>]*>([^<]*)</text></g>\n");
+  double end = 0, row = 0;
+  std::size_t entries = 0;
+  for (std::sregex_iterator found(svg.begin(), svg.end(), entry), none; found != none; ++found, ++entries) {
+    const double x = std::stod((*found)[1]), y = std::stod((*found)[2]);
+    if (y == row) CHECK(x >= end);
+    end = x + 42 + 6.8 * static_cast<double>((*found)[3].length());
+    row = y;
+    CHECK(end <= 860);
+  }
+  CHECK(entries == 8);
 }
 
 TEST_CASE("a file that is no result of bench is refused by name") {

@@ -8,7 +8,7 @@ using Arguments = std::vector<std::string>;
 
 namespace {
 
-const Arguments sub_commands = {"tune", "inspect", "verify", "bench", "chart", "cache", "doctor"};
+const Arguments sub_commands = {"tune", "inspect", "verify", "accuracy", "bench", "chart", "cache", "doctor"};
 
 /// A command line that is refused, and words that the message must have.
 struct Refused {
@@ -74,6 +74,10 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
       {{"inspect", "--show", "llvm", "--device", "sm_90"}, "does not exist for device sm_90"},
       {{"inspect", "--schedule", "gpu threads=3", "--device", "sm_90"}, "schedule"},
       {{"tune", "--seconds", "0"}, "--seconds"},
+      {{"accuracy", "--all", "--op", "sum"}, "--all"},
+      {{"accuracy", "--all", "--dtype", "f32"}, "--all"},
+      {{"accuracy", "-n", "-1"}, "\"-1\""},
+      {{"accuracy", "--op", "rms_norm", "--markdown", "/tmp"}, "is a folder"},
       {{"chart", "--axis", "round"}, "round"},
       {{"chart", "--from", "/nowhere/bench.json"}, "/nowhere/bench.json"},
       {{"verify", "--hashes", "/nowhere/hashes.jsonl"}, "/nowhere/hashes.jsonl"},

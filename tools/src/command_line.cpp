@@ -15,8 +15,9 @@ namespace isofold::tools {
 namespace {
 
 constexpr const char* exit_codes =
-    "Exit codes: 0 success; 1 a check failed (differing bits, a damaged cache entry); 2 wrong arguments, or\n"
-    "something that this machine lacks; 3 a defect of Isofold; 130 interrupted (files are whole).";
+    "Exit codes: 0 success; 1 a check failed (differing bits, errors above PyTorch's, a damaged cache\n"
+    "entry); 2 wrong arguments, or something that this machine lacks; 3 a defect of Isofold; 130 stopped by\n"
+    "Ctrl-C (files are whole).";
 
 constexpr const char* device_kinds = "auto (default: the first GPU, else the CPU), cpu or cuda:<n>";
 
@@ -68,7 +69,8 @@ void add_operator(CLI::App& app, OperatorOptions& op) {
   const auto flag = [&](const char* names, bool& value, const char* meaning) {
     all.push_back(app.add_flag(names, value, meaning)->group("Operator"));
   };
-  option("--op", op.op, "NAME", "rms_norm, add_rms_norm (default), layer_norm or add_layer_norm");
+  option("--op", op.op, "NAME",
+         "rms_norm, add_rms_norm (default), layer_norm, softmax, ...: docs/operators.md");
   option("-n,--n", op.n, "N", "Row length, or several: 4096,8192 (default 8192)")->delimiter(',');
   option("--dtype", op.dtype, "DTYPE", "Of x: f32, bf16 (default) or f16");
   option("--weight-dtype", op.weight_dtype, "DTYPE", "Of the weight and the bias (default: x's)");
@@ -160,6 +162,22 @@ Command add_verify(CLI::App& parent) {
   return command;
 }
 
+Command add_accuracy(CLI::App& parent) {
+  auto a = std::make_shared<AccuracyArguments>();
+  Command command =
+      add_command(parent, "accuracy",
+                  "Measure errors against exact results, on ordinary and on hard rows, beside PyTorch's", a,
+                  run_accuracy);
+  CLI::App& app = *command.app;
+  add_operator(app, a->op);
+  CLI::Option* all = app.add_flag("--all", a->all, "Every named operator in f32, bf16 and f16");
+  for (CLI::Option* option : app.get_options())
+    if (option->get_group() == "Operator" && !option->check_sname("n")) all->excludes(option);
+  add_text(app, "--device", a->device, "DEVICE", device_kinds);
+  add_text(app, "--markdown", a->markdown, "FILE", "Write the results as a Markdown table, too");
+  return command;
+}
+
 void add_measure(CLI::App& app, MeasureOptions& m) {
   add_operator(app, m.op);
   add_text(app, "--device", m.device, "DEVICE", device_kinds);
@@ -168,7 +186,7 @@ void add_measure(CLI::App& app, MeasureOptions& m) {
            "1,8,32,128,256,512,1024,2048,4096)");
   add_seconds(app, m.seconds, "Budget of the search over all folds (default 20)");
   app.add_flag("--no-folds", m.no_folds, "Leave out the line whose fold is free per token count");
-  app.add_flag("--no-python", m.no_python, "Leave out eager PyTorch and Triton");
+  app.add_flag("--no-python", m.no_python, "Leave out PyTorch and Triton");
   app.add_flag("--no-host", m.no_host, "Leave out the costs on the host");
 }
 
@@ -242,8 +260,8 @@ int run_command_line(int argc, char** argv, Console& console) {
   app.set_version_flag("--version", "isofold " + std::string(version()));
   app.footer(exit_codes);
   app.require_subcommand(1);
-  const std::vector<Command> commands = {add_tune(app),  add_inspect(app), add_verify(app), add_bench(app),
-                                         add_chart(app), add_cache(app),   add_doctor(app)};
+  const std::vector<Command> commands = {add_tune(app),  add_inspect(app), add_verify(app), add_accuracy(app),
+                                         add_bench(app), add_chart(app),   add_cache(app),  add_doctor(app)};
   for (const Command& command : commands) {
     command.app->add_flag("--json", console.json,
                           "Write one JSON document to standard output and nothing else");

@@ -35,6 +35,13 @@ struct VerifyArguments {
 };
 int run_verify(const Console& console, const VerifyArguments& options);
 
+struct AccuracyArguments {
+  OperatorOptions op;
+  std::string device, markdown;
+  bool all = false;  // every named operator in f32, bf16 and f16
+};
+int run_accuracy(const Console& console, const AccuracyArguments& options);
+
 int run_bench(const Console& console, const MeasureOptions& options);
 
 struct ChartArguments {

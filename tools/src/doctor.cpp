@@ -152,7 +152,7 @@ void examine_python(Findings& out) {
             : missing == 1 ? "PyTorch is missing"
             : missing == 2 ? "Triton is missing"
                            : "PyTorch and Triton are missing",
-            "only the Python and Triton lines of `bench` and `chart` need them: pip install torch triton");
+            "only their lines in `bench` and `chart`, and errors in `accuracy`, need them: pip install torch triton");
 }
 
 void examine_cache(Findings& out, const Settings& settings) {
