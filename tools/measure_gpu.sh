@@ -5,10 +5,12 @@
 #
 # Stages: build, test (ctest -L gpu), sanitize (compute-sanitizer on every template), verify (over 10^9 elements),
 # tables (tunes what runtime/tables ships), folds (the price of invariance), bench (against the alternatives, host
-# costs), chart (the origin chart). Each writes its log and results to OUTPUT_FOLDER. CMAKE_ARGS are given to CMake.
+# costs), operators (every named operator beside PyTorch and Triton, or those in OPERATORS), accuracy (errors beside
+# PyTorch's), chart (the origin chart, and others). Each writes its log and results to OUTPUT_FOLDER. CMAKE_ARGS are
+# given to CMake.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-if [ $# -lt 2 ] || [ "$1" = --help ]; then sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; fi
+if [ $# -lt 2 ] || [ "$1" = --help ]; then sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; fi
 out=$1
 shift
 mkdir -p "$out"
@@ -59,7 +61,33 @@ stage_bench() {
     run "$isofold" bench --quiet --op $operator --tokens $tokens
   done 2>&1 | tee "$out/bench.log"
 }
-stage_chart() { run "$isofold" chart --quiet --op add_rms_norm -n 8192 --output "$out/chart" 2>&1 | tee "$out/chart.log"; }
+named="rms_norm add_rms_norm gated_rms_norm rms_norm_quant rms_norm_quant_i8 rms_norm_static_quant add_rms_norm_quant
+  silu_and_mul_quant silu_and_mul_static_quant head_rms_norm group_norm layer_norm add_layer_norm softmax log_softmax masked_softmax sink_softmax cross_entropy sum mean max min amax sum_of_squares norm2 logsumexp"
+stage_operators() {
+  for operator in ${OPERATORS:-$named}; do
+    case $operator in
+      head_rms_norm) shape="-n 128 --tokens 16,512,8192,131072" ;;
+      group_norm) shape="-n 512 --tokens 8,256,4096,32768" ;;
+      *) shape="-n 4096 --tokens 1,32,512,4096" ;;
+    esac
+    # shellcheck disable=SC2086
+    run "$isofold" bench --quiet --no-folds --no-host --op "$operator" $shape
+    case $operator in softmax | log_softmax)
+      run "$isofold" bench --quiet --no-folds --no-host --op "$operator" -n 128256 --dtype f32 --tokens 1,8,32,128,512 ;;
+    esac
+  done 2>&1 | tee -a "$out/operators.log"
+}
+stage_accuracy() {  # exit code 1: something is worse, which the table says
+  run "$isofold" accuracy --quiet --all -n 4096 --markdown "$out/accuracy.md" > "$out/accuracy.log" 2>&1 || [ $? = 1 ]
+  tail -n 3 "$out/accuracy.log"
+}
+stage_chart() {
+  run "$isofold" chart --quiet --op add_rms_norm -n 8192 --output "$out/chart" 2>&1 | tee "$out/chart.log"
+  for operator in "layer_norm -n 8192" "softmax -n 128256 --dtype f32 --tokens 1,8,32,128,512"; do
+    # shellcheck disable=SC2086
+    run "$isofold" chart --quiet --op $operator --output "$out/chart-${operator%% *}" 2>&1 | tee -a "$out/chart.log"
+  done
+}
 
 for stage in "$@"; do
   printf '\n==== %s (%d s)\n' "$stage" "$SECONDS"
