@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "accuracy_rows.hpp"
 #include "accuracy_table.hpp"
@@ -118,7 +119,9 @@ class Measurement {
   void measure_ours(Case& one) {
     const Spec& spec = one.problem->spec;
     const std::vector<std::vector<std::byte>> inputs = draw_inputs(spec, one.data, one.rows, seed);
-    const std::vector<std::vector<std::byte>> actual = launch_once(runtime_, *one.problem, one.rows, inputs);
+    const std::vector<std::vector<std::byte>> actual =
+        launch_once(runtime_, *one.problem, one.rows,
+                    std::vector<std::span<const std::byte>>(inputs.begin(), inputs.end()));
     one.exact = exact_results(spec, one.rows, inputs);
     for (std::size_t o = 0; o < spec.outputs.size(); ++o) {
       const bool measured = is_measured(spec.outputs[o]);

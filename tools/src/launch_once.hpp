@@ -13,6 +13,6 @@ namespace isofold::tools {
 /// Raw outputs of one launch over `rows` dense rows, in the Spec's order, as `inputs` are.
 std::vector<std::vector<std::byte>> launch_once(const Runtime& runtime, const Problem& problem,
                                                 std::int64_t rows,
-                                                std::span<const std::vector<std::byte>> inputs);
+                                                std::span<const std::span<const std::byte>> inputs);
 
 }  // namespace isofold::tools

@@ -10,9 +10,8 @@
 
 #include "console.hpp"
 #include "files.hpp"
+#include "launch_once.hpp"
 #include "row_pool.hpp"
-#include "runtime_impl.hpp"
-#include "work_buffer.hpp"
 
 namespace isofold::tools {
 namespace {
@@ -70,33 +69,16 @@ OutputHashes measure_hashes(const Runtime& runtime, const Problem& problem) {
       {},
       fmt::format("isofold {} {} {}", version(), runtime.device_name(), runtime.device().name)};
   const RowPool pool(problem, record.rows, record.seed, RowPool::Results::none);
-  const WorkQueue queue(runtime.impl()->store().target());
   const Spec& spec = problem.spec;
-  std::vector<WorkBuffer> buffers;
-  buffers.reserve(spec.inputs.size() + spec.outputs.size());
-  std::vector<ConstTensor> inputs;
-  std::vector<MutableTensor> outputs;
+  std::vector<std::span<const std::byte>> inputs;
   for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
-    const std::int64_t rows = rows_held(spec.inputs[t], record.rows);
-    const WorkBuffer& buffer =
-        buffers.emplace_back(queue, pool.input_row_bytes(t) * static_cast<std::size_t>(rows));
-    buffer.upload(pool.input(t, 0), buffer.bytes());
-    inputs.push_back({buffer.data(), 0});
+    const auto held = static_cast<std::size_t>(rows_held(spec.inputs[t], record.rows));
+    inputs.emplace_back(pool.input(t, 0), pool.input_row_bytes(t) * held);
   }
-  for (std::size_t t = 0; t < spec.outputs.size(); ++t) {
-    const WorkBuffer& buffer =
-        buffers.emplace_back(queue, pool.output_row_bytes(t) * static_cast<std::size_t>(record.rows));
-    buffer.fill(0xa5);
-    outputs.push_back({buffer.data(), 0});
-  }
-  queue.synchronize();
-  runtime.make_operator(spec, problem.fold).launch(queue.stream(), inputs, outputs, record.rows);
-  for (std::size_t t = 0; t < spec.outputs.size(); ++t) {
-    const WorkBuffer& buffer = buffers[spec.inputs.size() + t];
-    std::string bytes(buffer.bytes(), '\0');
-    buffer.download(bytes.data(), bytes.size());
-    record.outputs[spec.outputs[t].name] = digest(bytes);
-  }
+  const std::vector<std::vector<std::byte>> results = launch_once(runtime, problem, record.rows, inputs);
+  for (std::size_t t = 0; t < results.size(); ++t)
+    record.outputs[spec.outputs[t].name] =
+        digest({reinterpret_cast<const char*>(results[t].data()), results[t].size()});
   return record;
 }
 
