@@ -41,7 +41,7 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
       {{"polish"}, "\"polish\" is no sub-command; there are tune, inspect"},
       {{"inspect", "--polish"}, "--polish"},
       {{"inspect", "--op", "sofmax"}, "\"sofmax\"; allowed are rms_norm, add_rms_norm, gated_rms_norm"},
-      {{"inspect", "--dtype", "int8"}, "\"int8\"; allowed are f32, bf16 and f16"},
+      {{"inspect", "--dtype", "int8"}, "\"int8\"; allowed are f32, bf16, f16, "},
       {{"inspect", "--weight-mode", "twice"}, "\"twice\"; allowed are f32 and after_cast"},
       {{"inspect", "-n", "0"}, "\"0\"; allowed is a whole number from 1 to 2147483647"},
       {{"inspect", "-n", "-1"}, "\"-1\""},

@@ -35,7 +35,7 @@ TEST_CASE("an interrupted verify does not look like a pass") {
                                             "-n",
                                             "512",
                                             "--tokens",
-                                            "1..4096"};
+                                            "1..16384"};
   const auto result = isofold::tools::run_program(command);
   CAPTURE(result.output);
   CHECK(result.status == 130);

@@ -60,6 +60,13 @@ void add_seconds(CLI::App& app, double& value, const char* meaning) {
   app.add_option("--seconds", value, meaning)->check(Seconds())->type_name("SECONDS");
 }
 
+std::string named_list() {
+  std::string names;
+  for (const NamedOperator& named : named_operators())
+    names += fmt::format("{}{}{}", names.empty() ? "" : ", ", named.name, named.name == "add_rms_norm" ? " (default)" : "");
+  return names;
+}
+
 void add_operator(CLI::App& app, OperatorOptions& op) {
   std::vector<CLI::Option*> all;
   const auto option = [&](const char* names, auto& value, const char* type, const char* meaning) {
@@ -70,9 +77,9 @@ void add_operator(CLI::App& app, OperatorOptions& op) {
     all.push_back(app.add_flag(names, value, meaning)->group("Operator"));
   };
   option("--op", op.op, "NAME",
-         "rms_norm, add_rms_norm (default), layer_norm, softmax, ...: docs/operators.md");
+         named_list().c_str());
   option("-n,--n", op.n, "N", "Row length, or several: 4096,8192 (default 8192)")->delimiter(',');
-  option("--dtype", op.dtype, "DTYPE", "Of x: f32, bf16 (default) or f16");
+  option("--dtype", op.dtype, "DTYPE", "Of x: f32, bf16 (default), f16, e4m3, i8; f64 for row reductions");
   option("--weight-dtype", op.weight_dtype, "DTYPE", "Of the weight and the bias (default: x's)");
   option("--residual-dtype", op.residual_dtype, "DTYPE", "Of residual and residual_out (default: x's)");
   option("--output-dtype", op.output_dtype, "DTYPE", "Of y (default: x's)");
@@ -84,6 +91,10 @@ void add_operator(CLI::App& app, OperatorOptions& op) {
   flag("--no-bias", op.no_bias, "layer_norm: do not add a bias");
   flag("--weight-offset-one", op.weight_offset_one, "rms_norm: multiply by 1 + weight, as Gemma does");
   option("--eps", op.eps, "EPS", "Added to the mean square (default 1e-6) or the variance (1e-5)");
+  option("--groups", op.groups, "COUNT", "Norms: rows of COUNT * N elements are normalised in pieces of N");
+  flag("--shared-weight", op.shared_weight, "Norms: one weight of N elements for all groups");
+  option("--scale", op.scale, "NUMBER", "Softmax: x is multiplied by it (default 1)");
+  flag("--temperature", op.temperature, "Softmax: divided by a number per token");
   const std::vector<CLI::Option*> parts = all;
   CLI::Option* spec =
       option("--spec", op.spec, "TEXT", "Any Spec in its one-line text form, instead of the above");

@@ -22,8 +22,8 @@ struct OperatorOptions {
   std::string dtype = "bf16";
   std::string weight_dtype, residual_dtype, output_dtype;
   std::string weight_mode = "f32", residual_mode = "f32_sum";
-  bool no_weight = false, no_bias = false, weight_offset_one = false;
-  std::string eps;  // empty: the operator's default
+  bool no_weight = false, no_bias = false, weight_offset_one = false, shared_weight = false, temperature = false;
+  std::string eps, groups, scale;  // empty: the operator's default
   std::string spec, fold;
   bool given = false;  // the command line says something of the operator
 
@@ -32,10 +32,13 @@ struct OperatorOptions {
   /// For sub-commands that work on one.
   Problem problem() const;
 
- private:
+  /// The operator over rows of that length, without a look at --spec.
   Spec make_spec(std::int64_t row_length) const;
+
+ private:
   Spec make_rms_norm(std::int64_t row_length) const;
   Spec make_layer_norm(std::int64_t row_length) const;
+  Spec make_softmax(std::int64_t row_length) const;
 };
 
 /// A short name of a Spec for people: "add_rms_norm N=8192 bf16".

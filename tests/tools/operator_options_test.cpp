@@ -1,0 +1,77 @@
+// What --op and its options ask for.
+#include "operator_options.hpp"
+
+#include <isofold/codegen/operators.hpp>
+#include <isofold/error.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "support/error_text.hpp"
+
+using namespace isofold;
+using isofold::testing::contains;
+using isofold::testing::usage_error;
+using isofold::tools::OperatorOptions;
+
+namespace {
+
+OperatorOptions named(const std::string& op, const std::string& dtype = "bf16") {
+  OperatorOptions options;
+  options.op = op;
+  options.dtype = dtype;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("every named operator without further options is what the library calls so") {
+  for (const NamedOperator& one : named_operators())
+    for (const DType dtype : {DType::bf16, DType::f32}) {
+      CAPTURE(one.name);
+      CHECK(named(std::string(one.name), std::string(name_of(dtype))).make_spec(96) == one.make(96, dtype));
+    }
+}
+
+TEST_CASE("options reach the operators that have them") {
+  OperatorOptions softmax = named("masked_softmax");
+  softmax.scale = "0.125";
+  softmax.temperature = true;
+  softmax.output_dtype = "f32";
+  CHECK(text(softmax.make_spec(8)).starts_with(
+      "softmax N=8 (x: bf16[row], temperature: f32[token], length: i32[token]) { z = where(less(index, length), div(mul(x, 0.125), temperature), -inf);"));
+  OperatorOptions heads = named("rms_norm_quant");
+  heads.groups = "4";
+  heads.shared_weight = true;
+  heads.eps = "1e-5";
+  const std::string of_heads = text(heads.make_spec(128));
+  CHECK(contains(of_heads, "(x: bf16[row 4], weight: bf16[column])"));
+  CHECK(contains(of_heads, "1e-05"));
+  CHECK(contains(of_heads, "y: e4m3[row 4]"));
+  OperatorOptions sum = named("sum", "bf16");
+  sum.output_dtype = "f32";
+  CHECK(contains(text(sum.make_spec(8)), "y: f32 = sum(x)"));
+  CHECK(contains(text(named("sum", "f64").make_spec(8)), "y: f64 = sum(x)"));
+}
+
+TEST_CASE("options of other operators are refused") {
+  const auto refusal = [](OperatorOptions options) { return usage_error([&] { options.make_spec(8); }); };
+  OperatorOptions options = named("layer_norm");
+  options.scale = "2";
+  CHECK(contains(refusal(options), "--scale and --temperature belong to softmax"));
+  options = named("softmax");
+  options.eps = "1e-5";
+  CHECK(contains(refusal(options), "belong to norms"));
+  options = named("cross_entropy");
+  options.output_dtype = "f32";
+  CHECK(contains(refusal(options), "has no --output-dtype"));
+  options = named("softmax");
+  options.scale = "much";
+  CHECK(contains(refusal(options), "--scale is \"much\"; allowed is a finite number"));
+  options = named("rms_norm");
+  options.groups = "0";
+  CHECK(contains(refusal(options), "--groups"));
+  CHECK(contains(refusal(named("softmix")), "allowed are rms_norm, "));
+  CHECK(contains(refusal(named("rms_norm", "int8")), "allowed are f32, bf16, f16, e4m3, i8, i32, f64"));
+}
