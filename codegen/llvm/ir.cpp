@@ -70,7 +70,7 @@ llvm::AllocaInst* local_array(Builder& builder, llvm::Type* element, std::int64_
   Builder at_entry(&entry, entry.begin());
   llvm::Type* type = count == 1 ? element : llvm::ArrayType::get(element, static_cast<std::uint64_t>(count));
   llvm::AllocaInst* array = at_entry.CreateAlloca(type, nullptr, name);
-  array->setAlignment(llvm::Align(64));
+  array->setAlignment(llvm::Align(128));  // of the widest vector, 16 binary64
   return array;
 }
 

@@ -91,6 +91,8 @@ std::string CudaKernelWriter::own(const std::string& name, int reduction) const 
 }
 
 std::string CudaKernelWriter::leaf_position() const {
+  const bool stores_rows = std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& o) { return !is_token_output(o); });
+  if (spec_.n == 0 || (reductions_.empty() && !stores_rows)) return {};
   CodeWriter code;
   const bool several_lanes = shape_.lanes_per_thread > 1;
   const int per_segment = shape_.rounds * shape_.lanes_per_thread;
@@ -164,7 +166,9 @@ void CudaKernelWriter::open_leaves(bool uses_element) {
 const char* CudaKernelWriter::leaf_index() const { return shape_.leaves_per_thread == 1 ? "0" : "i"; }
 
 void CudaKernelWriter::begin_leaf(bool uses_element) {
-  const bool uses_index = uses_element || masked() || chains_ > 1 || schedule_.staging == Staging::shared;
+  const bool has_chains = chains_ > 1 && pass_ < by_pass_.size() &&
+                          std::any_of(by_pass_[pass_].begin(), by_pass_[pass_].end(), [&](int reduction) { return has_order(reduction); });
+  const bool uses_index = uses_element || masked() || has_chains || schedule_.staging == Staging::shared;
   if (!all_at_once() && uses_index) code_.line("const int i = batch{};", batch_ > 1 ? " + b" : "");
   const char* index = leaf_index();
   const bool has_element = uses_element || row_mask_ || tail_mask_;

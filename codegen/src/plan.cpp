@@ -78,6 +78,7 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
   if (s.split == Split::workspace && is_wide(spec)) return "split=workspace keeps binary32 sums, the spec is of f64";
   if (s.split == Split::workspace && reductions(spec).size() != 1)
     return fmt::format("split=workspace has a launch for one reduction, the spec has {}", reductions(spec).size());
+  if (s.staging == Staging::shared && spec.n == 0) return "staging=shared: a row without elements has nothing that waits";
   if (s.split != Split::none && spec.n == 0) return "a row without elements is no work for several blocks";
   if (s.split == Split::workspace && s.staging != Staging::reread)
     return "split=workspace reads the row again in its second launch: staging=reread";

@@ -192,7 +192,9 @@ Spec with_reductions_shown(const Spec& spec) {
       name += "_";
     return name;
   };
+  if (spec.n == 0) return spec;
   for (const int node : reductions(spec)) {
+    if (shown.inputs.size() + shown.outputs.size() >= max_tensors) break;
     if (shown.nodes[static_cast<std::size_t>(node)].name.empty())
       shown.nodes[static_cast<std::size_t>(node)].name = free_name("shown_result");
     shown.outputs.push_back({free_name("shown"), dtype, node, Extent::token});

@@ -90,7 +90,7 @@ ArgumentLayout::Region ArgumentLayout::check(const Facts& facts, const void* dat
     refuse_size(facts.name, stride, tokens);
   Region region;
   region.begin = begin;
-  region.bytes = static_cast<std::uint64_t>(elements) << facts.shift;
+  region.bytes = facts.elements == 0 ? 0 : static_cast<std::uint64_t>(elements) << facts.shift;
   region.row_bytes = static_cast<std::uint64_t>(facts.elements) << facts.shift;
   region.stride_bytes = static_cast<std::uint64_t>(distance) << facts.shift;
   if (begin + region.bytes < begin) refuse_size(facts.name, stride, tokens);
@@ -104,7 +104,7 @@ ArgumentLayout::Region ArgumentLayout::check(const Facts& facts, const void* dat
 
 void ArgumentLayout::check_overlap(const Facts& a, const Region& region_a, const Facts& b,
                                    const Region& region_b, bool may_be_identical) const {
-  const bool apart =
+  const bool apart = region_a.bytes == 0 || region_b.bytes == 0 ||
       region_a.begin >= region_b.begin + region_b.bytes || region_b.begin >= region_a.begin + region_a.bytes;
   if (apart) [[likely]]
     return;

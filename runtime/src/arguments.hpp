@@ -11,9 +11,6 @@
 
 namespace isofold {
 
-/// Tensors that one operator may have.
-inline constexpr std::size_t max_tensors = 40;
-
 /// The arguments of a launch after the checks: the kernel's parameters in the order of cuda_emitter.hpp, each
 /// 8 bytes wide (pointers of inputs and outputs, row strides in elements of row inputs and outputs, tokens).
 struct Parameters {

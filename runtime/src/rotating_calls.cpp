@@ -57,6 +57,7 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
   }
   for (const Output& output : spec.outputs) place(output.dtype, output.extent);
 
+  if (bytes == 0) throw UsageError(fmt::format("{}: rows without elements have nothing to measure", spec.op));
   const double cache = runtime.is_gpu() ? static_cast<double>(runtime.device().l2_bytes) : cpu_cache_bytes;
   const auto wanted =
       static_cast<std::size_t>(std::floor(times_cache * cache / static_cast<double>(bytes))) + 1;
@@ -87,7 +88,7 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
       const std::size_t offset = (is_shared ? 0 : shared + call * bytes) + offsets[i];
       std::byte* data = tensors_->data() + offset;
       if (i < spec.inputs.size() && spec.inputs[i].dtype == DType::i32)
-        tensors_->upload(numbers.data(), numbers.size() * sizeof(std::int32_t), offset);
+        tensors_->upload(numbers.data(), static_cast<std::size_t>(rows_held(spec.inputs[i], tokens)) * sizeof(std::int32_t), offset);
       if (i < spec.inputs.size())
         inputs.push_back({data});
       else

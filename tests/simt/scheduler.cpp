@@ -328,7 +328,7 @@ class Scheduler::Gang {
     for (const GlobalRange& range : memory_) {
       if (begin < range.begin || (store && !range.writable)) continue;
       const auto offset = static_cast<std::size_t>(begin - range.begin);
-      if (offset / range.row_stride < range.rows && offset % range.row_stride + bytes <= range.row_bytes)
+      if (range.row_bytes > 0 && offset / range.row_stride < range.rows && offset % range.row_stride + bytes <= range.row_bytes)
         return;
     }
     fail(0, "{} of {} bytes outside every row", store ? "store" : "load", bytes);

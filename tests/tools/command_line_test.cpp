@@ -43,7 +43,9 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
       {{"inspect", "--op", "sofmax"}, "\"sofmax\"; allowed are rms_norm, add_rms_norm, gated_rms_norm"},
       {{"inspect", "--dtype", "int8"}, "\"int8\"; allowed are f32, bf16, f16, "},
       {{"inspect", "--weight-mode", "twice"}, "\"twice\"; allowed are f32 and after_cast"},
-      {{"inspect", "-n", "0"}, "\"0\"; allowed is a whole number from 1 to 2147483647"},
+      {{"inspect", "-n", "1.5"}, "\"1.5\"; allowed is a whole number from 0 to 2147483647"},
+      {{"inspect", "--op", "max", "-n", "0"}, "of a row without elements"},
+      {{"inspect", "--spec", ""}, "the value is empty"},
       {{"inspect", "-n", "-1"}, "\"-1\""},
       {{"inspect", "-n", "2147483648"}, "\"2147483648\""},
       {{"inspect", "-n", "99999999999999999999"}, "\"99999999999999999999\""},
@@ -101,7 +103,7 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
 
 TEST_CASE("with --json an error is a document too") {
   const CommandWorld world;
-  CHECK(world.json({"inspect", "-n", "0"}, 2).at("error").at("kind") == "usage");
+  CHECK(world.json({"inspect", "-n", "x"}, 2).at("error").at("kind") == "usage");
   CHECK(world.json({"inspect", "--polish"}, 2).at("error").at("kind") == "usage");
 }
 

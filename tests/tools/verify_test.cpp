@@ -43,6 +43,14 @@ TEST_CASE("an interrupted verify does not look like a pass") {
   CHECK(result.output.find("interrupted: ") != result.output.npos);
 }
 
+TEST_CASE("rows without elements are verified, too") {
+  const CommandWorld world;
+  const auto one_number = world.run({"verify", "--device", "cpu", "--tokens", "1..3", "--op", "mean", "-n", "0"});
+  CHECK(one_number.status == 0);
+  CHECK(one_number.output.find("0 of") != one_number.output.npos);
+  CHECK(world.run({"verify", "--device", "cpu", "--tokens", "1..3", "--op", "softmax", "-n", "0"}).status == 0);
+}
+
 TEST_CASE("results that cannot be written are an error") {
   const CommandWorld world;
   const std::string verify =

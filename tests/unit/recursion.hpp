@@ -64,6 +64,7 @@ class Recursion {
       case Op::equal: return is_integer(node.a) ? a() == b() : number(node.a) == number(node.b);
       case Op::add: if (is_integer(node.a)) return a() + b(); break;
       case Op::sub: if (is_integer(node.a)) return a() - b(); break;
+      case Op::mul: if (is_integer(node.a)) return a() * b(); break;
       case Op::call: {
         const Function& function = functions()[static_cast<std::size_t>(node.function)];
         const std::array<std::uint32_t, 3> arguments{a(), node.b < 0 ? 0 : b(), node.c < 0 ? 0 : operand(node.c)};

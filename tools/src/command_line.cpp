@@ -70,7 +70,9 @@ std::string named_list() {
 void add_operator(CLI::App& app, OperatorOptions& op) {
   std::vector<CLI::Option*> all;
   const auto option = [&](const char* names, auto& value, const char* type, const char* meaning) {
-    all.push_back(app.add_option(names, value, meaning)->type_name(type)->group("Operator"));
+    // An empty value is a variable that was not set, not a wish for the default.
+    const auto given = [](const std::string& text) { return std::string(text.empty() ? "the value is empty" : ""); };
+    all.push_back(app.add_option(names, value, meaning)->type_name(type)->group("Operator")->check(CLI::Validator(given, "")));
     return all.back();
   };
   const auto flag = [&](const char* names, bool& value, const char* meaning) {

@@ -1,5 +1,6 @@
 #include <exception>
 #include <isofold/error.hpp>
+#include <new>
 
 #include "command_line.hpp"
 
@@ -12,6 +13,9 @@ int run(int argc, char** argv, Console& console) {
     return run_command_line(argc, argv, console);
   } catch (const isofold::UsageError& error) {
     console.failure("usage", error.what());
+    return exit_usage;
+  } catch (const std::bad_alloc&) {
+    console.failure("usage", "this does not fit into the machine's memory");
     return exit_usage;
   } catch (const std::exception& error) {
     console.failure("internal", error.what());

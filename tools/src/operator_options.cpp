@@ -16,9 +16,10 @@ namespace isofold::tools {
 namespace {
 
 DType dtype_from(std::string_view option, const std::string& name) {
-  if (const auto dtype = parse_dtype(name)) return *dtype;
+  if (const auto dtype = parse_dtype(name); dtype && dtype != DType::i32) return *dtype;
   std::string names;
-  for (const DType dtype : all_dtypes) names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(dtype));
+  for (const DType dtype : all_dtypes)
+    if (dtype != DType::i32) names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(dtype));
   throw UsageError(fmt::format("{} is \"{}\"; allowed are {}", option, name, names));
 }
 
@@ -69,7 +70,7 @@ Norm norm_from(const OperatorOptions& from, std::int64_t row_length, bool residu
   if (!from.groups.empty()) o.groups = static_cast<int>(parse_whole("--groups", from.groups, 1, max_groups));
   o.shared_weight = from.shared_weight;
   if (!residual && (o.residual_dtype || o.residual_mode != ResidualMode::f32_sum))
-    throw UsageError(fmt::format("--op {0} has no residual; --op add_{0} has", from.op));
+    throw UsageError(fmt::format("--op {} has no residual", from.op));
   return o;
 }
 
@@ -140,7 +141,7 @@ std::vector<Problem> OperatorOptions::problems() const {
   if (!spec.empty())
     add(parse_spec(spec));
   else
-    for (const std::string& length : n) add(make_spec(parse_whole("-n", length, 1, max_row_length)));
+    for (const std::string& length : n) add(make_spec(parse_whole("-n", length, 0, max_row_length)));
   return all;
 }
 

@@ -28,6 +28,7 @@ std::int64_t most_rows(const Runtime& runtime, const Spec& spec) {
   const ContextPointer& context = runtime.impl()->context();
   const double memory = context ? static_cast<double>(context->free_memory()) : available_host_memory();
   const std::int64_t row = bytes_moved(spec, 2) - bytes_moved(spec, 1);
+  if (row == 0) return std::numeric_limits<std::int64_t>::max();
   return static_cast<std::int64_t>(memory / 2 / static_cast<double>(row));
 }
 

@@ -80,7 +80,7 @@ void Verifier::upload(const Rows& rows, std::size_t tensor) {
   }
   // Rows are put in their order on the host, a part of the tensor at a time.
   const auto part =
-      static_cast<std::int64_t>(std::max<std::size_t>(1, (std::size_t{64} << 20) / rows.stride_bytes));
+      static_cast<std::int64_t>(std::max<std::size_t>(1, (std::size_t{64} << 20) / std::max<std::size_t>(rows.stride_bytes, 1)));
   std::vector<std::byte> staged(rows.stride_bytes * static_cast<std::size_t>(std::min(part, rows_)),
                                 std::byte{canary});
   for (std::int64_t first = 0; first < rows_; first += part) {
@@ -171,7 +171,7 @@ void Verifier::compare(std::size_t output, std::int64_t first, std::int64_t toke
   const std::int64_t total = tokens + 2;
   if (static_cast<std::size_t>(total) * rows.stride_bytes <= one_thread_bytes) return check_rows(0, total);
   const auto share =
-      static_cast<std::int64_t>(std::max<std::size_t>(1, rows_at_once_bytes / rows.stride_bytes));
+      static_cast<std::int64_t>(std::max<std::size_t>(1, rows_at_once_bytes / std::max<std::size_t>(rows.stride_bytes, 1)));
   for_each_parallel(static_cast<std::size_t>((total + share - 1) / share), [&](std::size_t item) {
     const std::int64_t from = static_cast<std::int64_t>(item) * share;
     check_rows(from, std::min(total, from + share));

@@ -35,8 +35,9 @@ struct RuntimeOptions {
   std::vector<std::string> tables;
 };
 
-/// One tensor of a launch: its first element and, for row tensors, the distance between rows in elements.
-/// row_stride 0 stands for N (dense rows). Column tensors ignore it.
+/// One tensor of a launch: its first element and, for rows and numbers per token, the distance from one to the next in
+/// elements; of rows that lie in groups from group to group. row_stride 0 stands for dense ones: N, groups * N, or 1. Columns and
+/// scalars ignore it. With groups every row of a group is a token; the last group may be begun only.
 struct ConstTensor {
   const void* data = nullptr;
   std::int64_t row_stride = 0;
@@ -136,7 +137,7 @@ class Runtime {
   /// Takes well under a millisecond; nothing is compiled. Throws UsageError for options that `rms_norm`
   /// refuses.
   Operator rms_norm(const RmsNormOptions& options) const;
-  /// Any Spec of at most 24 tensors with the default fold, or with a given one. Throws UsageError for a Spec
+  /// Any Spec of at most 40 tensors with the default fold, or with a given one. Throws UsageError for a Spec
   /// put together by hand that parse_spec would not make, and for a fold that is not well formed.
   Operator make_operator(const Spec& spec, std::optional<Fold> fold = std::nullopt) const;
 

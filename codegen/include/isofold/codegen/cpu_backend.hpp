@@ -37,8 +37,8 @@ std::string cpu_assembly(const Plan& plan);
 class CpuKernel {
  public:
   /// Computes rows first_row .. last_row - 1. `inputs` and `outputs` point at row 0 of each tensor in the
-  /// Spec's order, aligned to their elements; `strides` are in elements: one for each row-extent input, then
-  /// one for each output. An output may be the very buffer of an input with the same dtype and stride; other
+  /// Spec's order, aligned to their elements; `strides` are in elements: one for each input of extent row or
+  /// token, then one for each output. An output may be the very buffer of an input with the same dtype and stride; other
   /// overlaps are not allowed. The caller's rounding mode must be to nearest, with subnormals kept
   /// (`FloatEnvironment` of the runtime).
   using Function = void(const void* const* inputs, void* const* outputs, const std::int64_t* strides,

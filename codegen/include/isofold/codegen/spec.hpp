@@ -110,6 +110,7 @@ struct Spec {
 /// element has none.
 inline constexpr std::int64_t max_row_length = 2147483647;
 inline constexpr int max_groups = 65536;
+inline constexpr std::size_t max_tensors = 40;  // that a launch can pass
 inline constexpr std::size_t max_spec_text = 8192;
 inline constexpr int max_expression_depth = 64;
 inline constexpr int max_reductions = 8;
@@ -183,8 +184,8 @@ std::vector<std::vector<int>> passes(const Spec& spec);
 /// For each node: the passes that have to be done before it is known. 0: it follows from the tensors alone.
 std::vector<int> passes_before(const Spec& spec);
 
-/// The same question with the results of its reductions as further f32 outputs. What is rounded to 16 bits hides most
-/// differences between two reduction trees; these show them.
+/// The same question with the results of its reductions as further outputs, as many as max_tensors leaves room for. What is
+/// rounded to 16 bits hides most differences between two reduction trees; these show them. Rows without elements have no tree.
 Spec with_reductions_shown(const Spec& spec);
 
 /// For each node: does `root` need it (root included)?
