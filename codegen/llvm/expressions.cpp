@@ -19,6 +19,8 @@ llvm::Value* emit_fma(Builder& builder, llvm::Value* a, llvm::Value* b, llvm::Va
   return builder.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, b, c});
 }
 
+namespace {
+
 llvm::Value* emit_larger(Builder& builder, llvm::Value* a, llvm::Value* b) {
   // Of equal values the sign bit tells -0 from +0: their patterns' conjunction is +0 unless both are -0.
   llvm::Value* both = as_floats(builder, builder.CreateAnd(as_bits(builder, a), as_bits(builder, b)));
@@ -35,6 +37,8 @@ llvm::Value* emit_smaller(Builder& builder, llvm::Value* a, llvm::Value* b) {
   return builder.CreateSelect(builder.CreateFCmpUNO(a, a), a, smaller);
 }
 
+}  // namespace
+
 llvm::Value* emit_combined(Builder& builder, Op reduction, llvm::Value* a, llvm::Value* b) {
   if (reduction == Op::sum) return builder.CreateFAdd(a, b);
   return reduction == Op::reduce_max ? emit_larger(builder, a, b) : emit_smaller(builder, a, b);
@@ -44,6 +48,8 @@ float identity_of(Op reduction) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   return reduction == Op::sum ? -0.0f : reduction == Op::reduce_max ? -infinity : infinity;
 }
+
+namespace {
 
 /// The function's definition, value by value.
 llvm::Value* emit_call(Builder& builder, const Function& function, const std::array<llvm::Value*, 3>& arguments) {
@@ -63,6 +69,8 @@ llvm::Value* emit_call(Builder& builder, const Function& function, const std::ar
   }
   return values[at(function.result)];
 }
+
+}  // namespace
 
 llvm::Value* emit_operation(Builder& builder, const Node& node, bool integers, llvm::Value* a, llvm::Value* b, llvm::Value* c) {
   switch (node.op) {

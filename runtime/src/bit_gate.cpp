@@ -128,7 +128,7 @@ BitGate::BitGate(const KernelTarget& target, const Spec& spec, const Fold& fold)
       layout_(spec),
       oracle_rows_(std::clamp<std::int64_t>(most_oracle_elements / std::max<std::int64_t>(spec.n, 1), 2 * row_kind_count, most_oracle_rows)) {
   // Rows are repeated: one that comes again must meet its own row of the columns.
-  oracle_rows_ = (oracle_rows_ + groups(spec) - 1) / groups(spec) * groups(spec);
+  oracle_rows_ = in_whole_groups(spec, oracle_rows_);
   std::vector<ConstView> input_views;
   std::vector<View> output_views;
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
@@ -164,8 +164,7 @@ void BitGate::reserve(std::int64_t rows) {
   output_buffers_.clear();
   capacity_ = rows;
   const auto bytes = [&](DType dtype, Extent extent, std::int64_t count) {
-    const std::int64_t whole = (count + groups(spec_) - 1) / groups(spec_) * groups(spec_);
-    return static_cast<std::size_t>(whole * row_elements(spec_, extent)) * size_of(dtype);
+    return static_cast<std::size_t>(in_whole_groups(spec_, count) * row_elements(spec_, extent)) * size_of(dtype);
   };
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const Tensor& tensor = spec_.inputs[i];

@@ -41,8 +41,7 @@ RotatingCalls::RotatingCalls(RuntimeImpl& runtime, const Spec& spec, std::int64_
   std::vector<std::size_t> offsets;
   const auto place = [&](DType dtype, Extent extent) {
     offsets.push_back(bytes);
-    const std::int64_t rows = (tokens + groups(spec) - 1) / groups(spec) * groups(spec);  // whole groups
-    bytes += aligned(static_cast<std::size_t>(rows * row_elements(spec, extent)) * size_of(dtype));
+    bytes += aligned(static_cast<std::size_t>(in_whole_groups(spec, tokens) * row_elements(spec, extent)) * size_of(dtype));
   };
   // Rows are another call's each time; weights are the same in every call, as in a model that runs again and
   // again.

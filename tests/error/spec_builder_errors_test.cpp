@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/built_spec.hpp"
 #include "support/error_text.hpp"
 
 using namespace isofold;
@@ -26,16 +27,6 @@ bool says(const std::string& message, const std::vector<std::string>& parts) {
     CHECK(message.find(part) != std::string::npos);
   }
   return !message.empty();
-}
-
-/// An operator whose output `out` is made by `make`, of rows x and y and a whole number per token.
-using Make = std::function<Value(SpecBuilder&, Value x, Value y, Value number)>;
-Spec spec_of(const Make& make) {
-  SpecBuilder b("one", 8);
-  const Value x = b.row("x", DType::f32), y = b.row("y", DType::f32), number = b.token("number", DType::i32);
-  b.output("out", DType::f32, make(b, x, y, number));
-  b.output("used", DType::f32, fma(sum(x), y, from_int(number)));
-  return b.build();
 }
 
 }  // namespace

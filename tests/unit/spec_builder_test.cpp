@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "op_table.hpp"
+#include "support/built_spec.hpp"
 #include "support/call.hpp"
 #include "support/error_text.hpp"
 #include "support/random.hpp"
@@ -70,15 +71,6 @@ Spec rebuilt(const Spec& spec, bool with_names) {
   return b.build();
 }
 
-/// An operator whose output `out` is made by `make`, of rows x and y and a whole number per token.
-using Make = std::function<Value(SpecBuilder&, Value x, Value y, Value number)>;
-Spec spec_of(const Make& make) {
-  SpecBuilder b("one", 8);
-  const Value x = b.row("x", DType::f32), y = b.row("y", DType::f32), number = b.token("number", DType::i32);
-  b.output("out", DType::f32, make(b, x, y, number));
-  b.output("used", DType::f32, fma(sum(x), y, from_int(number)));
-  return b.build();
-}
 std::string text_of(const std::string& expression) {
   return fmt::format(
       "one N=8 (x: f32[row], y: f32[row], number: i32[token]) {{ out: f32 = {}; used: f32 = fma(sum(x), y, "

@@ -7,9 +7,9 @@ output: "job", and with "missing" why it has no results.
 """
 import argparse
 import ctypes
-import importlib.util
 import json
-import sys
+
+from installed_torch import torch_or_reason
 
 
 def say(**line):
@@ -58,14 +58,7 @@ def main():
     with open(args.jobs) as file:
         jobs = json.load(file)
 
-    why = None
-    if importlib.util.find_spec("torch") is None:
-        why = "PyTorch is not installed for " + sys.executable
-    else:
-        import torch
-
-        if args.device == "cuda" and not torch.cuda.is_available():
-            why = f"PyTorch {torch.__version__} finds no GPU"
+    torch, why = torch_or_reason(args.device)
     for number, job in enumerate(jobs):
         missing = why
         if not missing:

@@ -11,6 +11,8 @@ import importlib.util
 import json
 import sys
 
+from installed_torch import torch_or_reason
+
 
 class Missing(Exception):
     """An implementation that is not there, and why."""
@@ -95,14 +97,7 @@ def main():
     parser.add_argument("--device", choices=["cuda", "cpu"], required=True)
     args = parser.parse_args()
 
-    why = None
-    if importlib.util.find_spec("torch") is None:
-        why = "PyTorch is not installed for " + sys.executable
-    else:
-        import torch
-
-        if args.device == "cuda" and not torch.cuda.is_available():
-            why = f"PyTorch {torch.__version__} finds no GPU"
+    torch, why = torch_or_reason(args.device)
     if why:
         for key in args.lines:
             say(key=key, missing=why)

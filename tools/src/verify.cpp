@@ -32,7 +32,7 @@ constexpr std::int64_t pool_elements = std::int64_t{1} << 22;
 
 std::int64_t pool_rows(const Spec& spec) {
   const std::int64_t rows = std::clamp<std::int64_t>(pool_elements / std::max<std::int64_t>(spec.n, 1), 104, 1040);
-  return (rows + groups(spec) - 1) / groups(spec) * groups(spec);
+  return in_whole_groups(spec, rows);
 }
 
 /// One problem on one device.

@@ -148,6 +148,10 @@ constexpr std::int64_t row_elements(const Spec& spec, Extent extent) {
 
 /// The number of rows in groups and columns that have several: the same in all of them, 1 when there are none.
 int groups(const Spec& spec);
+/// `rows`, and what lacks to whole groups.
+inline std::int64_t in_whole_groups(const Spec& spec, std::int64_t rows) {
+  return (rows + groups(spec) - 1) / groups(spec) * groups(spec);
+}
 
 /// Rows that an input of a call over `tokens` tokens holds, and the one of them that token `token` uses.
 constexpr std::int64_t rows_held(const Tensor& tensor, std::int64_t tokens) {
