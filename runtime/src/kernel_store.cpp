@@ -52,22 +52,47 @@ CacheEntry compiled_cuda(const std::string& source, const std::string& program_n
   return entry;
 }
 
-KernelImage gpu_image(const Plan& plan, const KernelTarget& target, DiskCache& disk) {
+/// The plan's entry of a bundle, if one has it with this section; UsageError when one must.
+std::optional<CacheEntry> bundled(const Bundles* bundles, const Plan& plan, const std::string& source,
+                                  const char* section) {
+  if (bundles == nullptr) return std::nullopt;
+  std::optional<CacheEntry> entry = bundles->find(bundle_key(plan, source));
+  if (entry && entry->section(section)) return entry;
+  if (bundles->required())
+    throw UsageError(fmt::format(
+        "the kernel {} ({}) is in no bundle ({}), and nothing may be compiled here (ISOFOLD_REQUIRE=bundled or "
+        "RuntimeOptions::require_bundled). Its operator is \"{}\" with \"{}\" on {}: `isofold bundle` adds it",
+        image_name(plan), text(plan.schedule()), bundles->names(), text(plan.spec()), text(plan.fold()),
+        plan.is_gpu() ? fmt::format("sm_{}", plan.device().arch) : plan.device().name));
+  return std::nullopt;
+}
+
+KernelImage gpu_image(const Plan& plan, const KernelTarget& target, DiskCache& disk, const Bundles* bundles) {
   CudaSource source = emit_cuda(plan);
+  std::optional<CacheEntry> found = bundled(bundles, plan, source.text, "cubin");
   const CacheEntry entry =
-      compiled_cuda(source.text, source.program_name, text(plan), plan.device().arch, target, disk);
+      found ? std::move(*found)
+            : compiled_cuda(source.text, source.program_name, text(plan), plan.device().arch, target, disk);
+  const auto section = [&](const char* name) {
+    const std::string* content = entry.section(name);
+    return content ? *content : std::string();  // a bundle has no PTX
+  };
   return {.name = image_name(plan),
           .source = std::move(source.text),
-          .ptx = *entry.section("ptx"),
+          .ptx = section("ptx"),
           .code = *entry.section("cubin"),
-          .usage = *entry.section("usage"),
+          .usage = section("usage"),
           .entries = std::move(source.entries)};
 }
 
-KernelImage cpu_image(const Plan& plan, DiskCache& disk) {
+KernelImage cpu_image(const Plan& plan, DiskCache& disk, const Bundles* bundles) {
   KernelImage image;
   image.name = image_name(plan);
   image.source = cpu_ir(plan);
+  if (const auto found = bundled(bundles, plan, image.source, "object")) {
+    image.code = *found->section("object");
+    return image;
+  }
   const std::string key = fmt::format("isofold cpu kernel, schema {}\nLLVM {}\n{}\n{}", kernel_schema,
                                       llvm_version(), text(plan), image.source);
   const auto build = [&] {
@@ -87,12 +112,13 @@ KernelImage cpu_image(const Plan& plan, DiskCache& disk) {
 
 }  // namespace
 
-KernelStore::KernelStore(KernelTarget target, DiskCache& disk, Log& log, std::optional<std::string> dump)
-    : target_(std::move(target)), disk_(disk), log_(log), dump_(std::move(dump)) {}
+KernelStore::KernelStore(KernelTarget target, DiskCache& disk, Log& log, std::optional<std::string> dump,
+                         const Bundles* bundles)
+    : target_(std::move(target)), disk_(disk), log_(log), dump_(std::move(dump)), bundles_(bundles) {}
 
 std::shared_ptr<const KernelImage> KernelStore::image(const Plan& plan) {
-  auto image = std::make_shared<const KernelImage>(plan.is_gpu() ? gpu_image(plan, target_, disk_)
-                                                                 : cpu_image(plan, disk_));
+  auto image = std::make_shared<const KernelImage>(plan.is_gpu() ? gpu_image(plan, target_, disk_, bundles_)
+                                                                 : cpu_image(plan, disk_, bundles_));
   if (dump_) write_dump(plan, *image);
   return image;
 }
@@ -143,7 +169,7 @@ void KernelStore::write_dump(const Plan& plan, const KernelImage& image) const {
   };
   if (plan.is_gpu()) {
     write(".cu", image.source);
-    write(".ptx", image.ptx);
+    if (!image.ptx.empty()) write(".ptx", image.ptx);
     write(".cubin", image.code);
   } else {
     write(".ll", image.source);

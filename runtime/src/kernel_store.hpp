@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bundle.hpp"
 #include "cuda_handles.hpp"
 #include "disk_cache.hpp"
 #include "kernel.hpp"
@@ -28,15 +29,17 @@ struct KernelTarget {
   std::shared_ptr<CpuPool> pool{};
 };
 
-/// Compiles plans, keeps what they compile to on disk, and keeps loaded kernels in memory. Thread-safe.
+/// Finds plans in bundles or compiles them, keeps what they compile to on disk, and keeps loaded kernels in memory.
+/// Thread-safe.
 class KernelStore {
  public:
   /// `dump`: folder to which the text and code of every kernel is written, whether it was compiled or found.
-  /// `disk` and `log` outlive the store.
-  KernelStore(KernelTarget target, DiskCache& disk, Log& log, std::optional<std::string> dump);
+  /// `disk`, `log` and `bundles` (which may be null) outlive the store.
+  KernelStore(KernelTarget target, DiskCache& disk, Log& log, std::optional<std::string> dump,
+              const Bundles* bundles = nullptr);
 
-  /// What the plan compiles to, from the disk cache or compiled now. The plan need not be for the target's
-  /// device.
+  /// What the plan compiles to, from a bundle, from the disk cache or compiled now. The plan need not be for the target's
+  /// device. Throws UsageError that names the kernel when bundles are required and none has it.
   std::shared_ptr<const KernelImage> image(const Plan& plan);
   /// The cubin of a CUDA source that no plan stands behind, through the same cache.
   std::string cubin(const std::string& source, const std::string& program_name, int device_arch);
@@ -61,6 +64,7 @@ class KernelStore {
   DiskCache& disk_;
   Log& log_;
   std::optional<std::string> dump_;
+  const Bundles* bundles_;
   MemoryCache<const Kernel> kernels_;
   std::mutex probe_mutex_;
   std::atomic<bool> probed_ = false;

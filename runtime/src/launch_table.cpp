@@ -19,7 +19,7 @@ std::vector<LaunchRange> modelled_ranges(const Spec& spec, const Fold& fold, con
   for (std::int64_t tokens = 1; tokens <= largest_modelled_tokens; tokens *= 2) {
     const Schedule& best = plans[by_cost(plans, tokens).front()].schedule();
     if (!ranges.empty() && ranges.back().schedule == best) continue;
-    ranges.push_back({tokens == 1 ? 1 : boundary_between(tokens / 2, tokens), best, "cost model"});
+    ranges.push_back({tokens == 1 ? 1 : boundary_between(tokens / 2, tokens), best, "cost model", false});
   }
   return ranges;
 }
@@ -32,6 +32,18 @@ std::vector<LaunchRange> ranges_of(const TableRecord& record, const Spec& spec, 
     ranges.push_back({range.first_tokens, range.schedule, origin});
   }
   return ranges;
+}
+
+std::vector<LaunchRange> chosen_ranges(const TuningTable& table, const Spec& spec, const Fold& fold,
+                                       const DeviceTraits& device, Log& log) {
+  if (const TableRecord* record = table.find(spec, fold, device)) {
+    try {
+      return ranges_of(*record, spec, fold, device, "table " + record->origin);
+    } catch (const UsageError& error) {
+      log.warning(fmt::format("{}: not used: {}", record->origin, error.what()));
+    }
+  }
+  return modelled_ranges(spec, fold, device);
 }
 
 LaunchTable::LaunchTable(const Spec& spec, const Fold& fold, const DeviceTraits& device,

@@ -12,6 +12,7 @@
 
 #include "arguments.hpp"
 #include "kernel.hpp"
+#include "log.hpp"
 
 namespace isofold {
 
@@ -20,6 +21,7 @@ struct LaunchRange {
   std::int64_t first_tokens = 1;
   Schedule schedule;
   std::string origin;  // "table <file>:<line>", "tuned in this process" or "cost model"
+  bool tuned = true;   // measured, not modelled
 };
 
 /// Token counts at which the cost model is asked; above the last its answer stays.
@@ -33,6 +35,11 @@ std::vector<LaunchRange> modelled_ranges(const Spec& spec, const Fold& fold, con
 /// accept for this device throw UsageError.
 std::vector<LaunchRange> ranges_of(const TableRecord& record, const Spec& spec, const Fold& fold,
                                    const DeviceTraits& device, const std::string& origin);
+
+/// What an operator launches that no bundle has: the ranges of the table's record, else the cost model's. A record that does
+/// not fit is a warning.
+std::vector<LaunchRange> chosen_ranges(const TuningTable& table, const Spec& spec, const Fold& fold,
+                                       const DeviceTraits& device, Log& log);
 
 /// What an operator launches: for each token range a schedule, and for each access width that alignment leaves the kernel
 /// once it is loaded; alignment classes that come to the same kernel share it. The ranges never change; kernels are only added. Thread-safe, reading takes no lock.

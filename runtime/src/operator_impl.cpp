@@ -65,6 +65,7 @@ OperatorImpl::OperatorImpl(std::shared_ptr<RuntimeImpl> runtime, const Spec& spe
       fold_(fold),
       bits_id_(isofold::bits_id(spec, fold)),
       layout_(spec),
+      counts_(runtime_->recorder() ? &runtime_->recorder()->counts(text(spec), text(fold)) : nullptr),
       writes_nothing_(std::none_of(spec.outputs.begin(), spec.outputs.end(),
                                    [&](const isofold::Output& output) { return row_elements(spec, output.extent) > 0; })),
       rms_norm_names_(spec) {}
@@ -74,14 +75,15 @@ LaunchTable& OperatorImpl::make_table() const {
   if (LaunchTable* table = current_.load(std::memory_order_acquire)) return *table;
   const DeviceTraits& device = runtime_->device();
   std::vector<LaunchRange> ranges;
-  if (const TableRecord* record = runtime_->table().find(spec_, fold_, device)) {
-    try {
-      ranges = ranges_of(*record, spec_, fold_, device, "table " + record->origin);
-    } catch (const UsageError& error) {
-      runtime_->log().warning(fmt::format("{}: not used: {}", record->origin, error.what()));
-    }
+  if (const BundleChoice* choice = runtime_->bundles().choice(spec_, fold_, device)) {
+    ranges = choice->ranges;
+    for (const LaunchRange& range : choice->ranges)
+      if (const PlanResult plan = make_plan(spec_, fold_, range.schedule, device); !plan && !ranges.empty()) {
+        runtime_->log().warning(fmt::format("{}: not used: {}", range.origin, plan.broken_rule()));
+        ranges.clear();
+      }
   }
-  if (ranges.empty()) ranges = modelled_ranges(spec_, fold_, device);
+  if (ranges.empty()) ranges = chosen_ranges(runtime_->table(), spec_, fold_, device, runtime_->log());
   tables_.push_back(std::make_unique<LaunchTable>(spec_, fold_, device, std::move(ranges)));
   current_.store(tables_.back().get(), std::memory_order_release);
   return *tables_.back();
@@ -129,13 +131,24 @@ void OperatorImpl::load(LaunchTable& table, std::span<const std::size_t> ranges,
       plans.push_back(table.plan(range, alignment_class));
     }
   if (plans.empty()) return;
+  for (const std::size_t range : ranges) check_tuned(table.ranges()[range], table.ranges()[range].first_tokens);
   const auto kernels = runtime_->store().kernels(plans);
   for (std::size_t i = 0; i < missing.size(); ++i)
     table.insert(missing[i].first, missing[i].second, kernels[i]);
 }
 
+void OperatorImpl::check_tuned(const LaunchRange& range, std::int64_t tokens) const {
+  if (range.tuned || !runtime_->require_tuned()) return;
+  throw UsageError(fmt::format(
+      "{} over {} tokens: no table has a measured schedule for this device ({}), and the cost model may not choose "
+      "(ISOFOLD_REQUIRE=tuned or RuntimeOptions::require_tuned). The operator is \"{}\" with \"{}\": `isofold tune` "
+      "measures it, ISOFOLD_TABLES names tables that have it",
+      spec_.op, tokens, runtime_->device().name, text(spec_), text(fold_)));
+}
+
 const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class,
                                                CUstream_st* stream, std::int64_t tokens) const {
+  check_tuned(table.ranges()[range], tokens);
   const Plan plan = table.plan(range, alignment_class);
   if (const ContextPointer& context = runtime_->context()) {
     const CurrentContext current(*context);
@@ -176,6 +189,8 @@ void OperatorImpl::launch(CUstream_st* stream, std::span<const ConstTensor> inpu
   if (kernel == nullptr) [[unlikely]]
     kernel = &prepare_for_launch(table, range, parameters.alignment_class, stream, tokens);
   kernel->launch(stream, parameters, tokens);
+  if (counts_ != nullptr) [[unlikely]]
+    counts_->add(tokens);
 }
 
 }  // namespace isofold

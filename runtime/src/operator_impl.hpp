@@ -64,6 +64,8 @@ class OperatorImpl {
  private:
   LaunchTable& make_table() const;
   void load(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const;
+  /// Throws UsageError when the range was modelled and schedules must have been measured.
+  void check_tuned(const LaunchRange& range, std::int64_t tokens) const;
   const Kernel& prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class,
                                    CUstream_st* stream, std::int64_t tokens) const;
 
@@ -72,6 +74,7 @@ class OperatorImpl {
   Fold fold_;
   std::string bits_id_;
   ArgumentLayout layout_;
+  LaunchCounts* counts_;  // null unless launches are recorded
   bool writes_nothing_;  // rows are empty and there is no number per token
   RmsNormNames rms_norm_names_;
   mutable std::mutex preparing_;  // held while a table gets kernels, so that `use` misses none; taken before mutex_

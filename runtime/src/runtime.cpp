@@ -67,10 +67,16 @@ RuntimeImpl::RuntimeImpl(const RuntimeOptions& options)
       log_(settings_.log.value),
       disk_(cache_folder(settings_, options), log_) {
   if (settings_.templates.value) use_template_folder(*settings_.templates.value);
+  std::vector<std::string> bundles = settings_.bundles.value;
+  bundles.insert(bundles.end(), options.bundles.begin(), options.bundles.end());
+  bundles_ = std::make_unique<const Bundles>(bundles, options.require_bundled || settings_.require.value.bundled);
+  require_tuned_ = options.require_tuned || settings_.require.value.tuned;
   KernelTarget target = open_device(options.device.empty() ? settings_.device.value : options.device);
   log_.info(fmt::format("device {}: {}", device_name_, text(device_)));
-  store_ = std::make_unique<KernelStore>(std::move(target), disk_, log_, settings_.dump.value);
+  store_ = std::make_unique<KernelStore>(std::move(target), disk_, log_, settings_.dump.value, bundles_.get());
   read_tables(options);
+  const std::string record = options.record.empty() ? settings_.record.value.value_or("") : options.record;
+  if (!record.empty()) recorder_ = std::make_unique<LaunchRecorder>(record, text(device_), log_);
 }
 
 KernelTarget RuntimeImpl::open_device(const std::string& asked) {
@@ -113,12 +119,14 @@ KernelTarget RuntimeImpl::open_gpu(int ordinal) {
     throw UsageError(fmt::format("cuda:{} ({}) is sm_{}, which is too old: sm_{} or later is needed", ordinal,
                                  info.name, info.arch, min_arch));
   KernelTarget target;
-  target.nvrtc = Nvrtc::open({.path = settings_.nvrtc.value,
-                              .cuda_roots = settings_.cuda_roots,
-                              .python_roots = settings_.python_roots,
-                              .newest_major = driver->version() / 1000,
-                              .device_arch = info.arch});
-  target.nvrtc->target_for(info.arch);
+  if (!bundles_->required()) {
+    target.nvrtc = Nvrtc::open({.path = settings_.nvrtc.value,
+                                .cuda_roots = settings_.cuda_roots,
+                                .python_roots = settings_.python_roots,
+                                .newest_major = driver->version() / 1000,
+                                .device_arch = info.arch});
+    target.nvrtc->target_for(info.arch);
+  }
   target.context = std::make_shared<const Context>(driver, ordinal);
   device_ = traits_of(info);
   device_name_ = fmt::format("cuda:{}", ordinal);
@@ -139,6 +147,14 @@ std::string RuntimeImpl::user_table_file() const {
       name.begin(), name.end(),
       [](unsigned char c) { return !std::isalnum(c) && c != '_' && c != '-' && c != '.'; }, '_');
   return fmt::format("{}/tables/{}.jsonl", disk_.folder(), name);
+}
+
+std::string RuntimeImpl::environment() const {
+  if (!is_gpu()) return fmt::format("isofold {}, LLVM {}", version(), llvm_version());
+  const int driver = context()->driver().version();
+  const auto& nvrtc = store_->target().nvrtc;
+  return fmt::format("isofold {}, driver for CUDA {}.{}, {}", version(), driver / 1000, driver % 1000 / 10,
+                     nvrtc ? "NVRTC " + nvrtc->version() : "no compiler");
 }
 
 void RuntimeImpl::read_tables(const RuntimeOptions& options) {

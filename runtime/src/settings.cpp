@@ -80,7 +80,7 @@ std::string parse_new_folder(const char* variable, const std::string& value) {
   return absolute(variable, value);
 }
 
-std::vector<std::string> parse_tables(const char* variable, const std::string& value) {
+std::vector<std::string> parse_paths(const char* variable, const std::string& value) {
   std::vector<std::string> paths;
   for (std::size_t start = 0; start <= value.size();) {
     const std::size_t end = std::min(value.find(':', start), value.size());
@@ -92,6 +92,31 @@ std::vector<std::string> parse_tables(const char* variable, const std::string& v
     start = end + 1;
   }
   return paths;
+}
+
+/// A file that need not be there.
+std::string parse_new_file(const char* variable, const std::string& value) {
+  std::error_code error;
+  if (value.ends_with('/') || (fs::exists(value, error) && !fs::is_regular_file(value, error)))
+    refuse(variable, value, "a file (it is made when it is missing)");
+  return absolute(variable, value);
+}
+
+Requirements parse_requirements(const char* variable, const std::string& value) {
+  Requirements requirements;
+  for (std::size_t start = 0; start <= value.size();) {
+    const std::size_t end = std::min(value.find(',', start), value.size());
+    const std::string word = value.substr(start, end - start);
+    if (word != "bundled" && word != "tuned") refuse(variable, value, "bundled, tuned, or both: bundled,tuned");
+    (word == "tuned" ? requirements.tuned : requirements.bundled) = true;
+    start = end + 1;
+  }
+  return requirements;
+}
+
+std::string words_of(const Requirements& requirements) {
+  if (requirements.bundled && requirements.tuned) return "bundled,tuned";
+  return requirements.bundled ? "bundled" : requirements.tuned ? "tuned" : "";
 }
 
 std::optional<std::string> default_cache_dir(const Settings::Lookup& variable) {
@@ -140,7 +165,10 @@ Settings Settings::from(const Lookup& variable) {
   read(settings.device, "ISOFOLD_DEVICE", parse_device);
   read(settings.cache, "ISOFOLD_CACHE", parse_switch);
   read(settings.cache_dir, "ISOFOLD_CACHE_DIR", parse_new_folder);
-  read(settings.tables, "ISOFOLD_TABLES", parse_tables);
+  read(settings.tables, "ISOFOLD_TABLES", parse_paths);
+  read(settings.bundles, "ISOFOLD_BUNDLES", parse_paths);
+  read(settings.require, "ISOFOLD_REQUIRE", parse_requirements);
+  read(settings.record, "ISOFOLD_RECORD", parse_new_file);
   read(settings.nvrtc, "ISOFOLD_NVRTC", parse_library);
   read(settings.cuda, "ISOFOLD_CUDA", parse_library);
   read(settings.dump, "ISOFOLD_DUMP", parse_new_folder);
@@ -157,6 +185,12 @@ std::vector<SettingLine> describe(const Settings& s) {
       {"ISOFOLD_CACHE_DIR", s.cache_dir.value.value_or(""), s.cache_dir.source, "folder of the disk cache"},
       {"ISOFOLD_TABLES", joined(s.tables.value), s.tables.source,
        "tuning tables that take precedence: files or folders, separated by ':'"},
+      {"ISOFOLD_BUNDLES", joined(s.bundles.value), s.bundles.source,
+       "kernels built ahead of time: files, separated by ':'"},
+      {"ISOFOLD_REQUIRE", words_of(s.require.value), s.require.source,
+       "what must not be made up here: bundled (compile nothing), tuned (no modelled schedule), or both"},
+      {"ISOFOLD_RECORD", s.record.value.value_or(""), s.record.source,
+       "file to which launched operators and token counts are written"},
       {"ISOFOLD_NVRTC", s.nvrtc.value.value_or(""), s.nvrtc.source, "NVRTC library to open"},
       {"ISOFOLD_CUDA", s.cuda.value.value_or(""), s.cuda.source, "CUDA driver library to open"},
       {"ISOFOLD_DUMP", s.dump.value.value_or(""), s.dump.source,

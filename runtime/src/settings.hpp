@@ -19,6 +19,11 @@ struct Setting {
   SettingSource source = SettingSource::builtin;
 };
 
+struct Requirements {
+  bool bundled = false, tuned = false;
+  bool operator==(const Requirements&) const = default;
+};
+
 /// Everything that the environment may change. This is the only place that reads it. An empty variable counts
 /// as unset; relative paths are made absolute against the working directory at the time of the call.
 struct Settings {
@@ -31,6 +36,13 @@ struct Settings {
   Setting<std::optional<std::string>> cache_dir{};
   /// ISOFOLD_TABLES: files or folders of tuning tables, separated by ':', searched before the shipped ones.
   Setting<std::vector<std::string>> tables{};
+  /// ISOFOLD_BUNDLES: files of kernels that were built ahead of time, separated by ':'.
+  Setting<std::vector<std::string>> bundles{};
+  /// ISOFOLD_REQUIRE: what must not be made up here: "bundled" (kernels, nothing is compiled), "tuned" (schedules, the
+  /// cost model chooses none), or both, separated by ','.
+  Setting<Requirements> require{};
+  /// ISOFOLD_RECORD: the file to which launched operators and token counts are written.
+  Setting<std::optional<std::string>> record{};
   /// ISOFOLD_NVRTC: the NVRTC library to open, a file or a bare name.
   Setting<std::optional<std::string>> nvrtc{};
   /// ISOFOLD_CUDA: the CUDA driver library to open, a file or a bare name.

@@ -1,4 +1,3 @@
-#include <isofold/codegen/cpu_backend.hpp>
 #include <isofold/tuner.hpp>
 
 #include <fmt/chrono.h>
@@ -33,11 +32,7 @@ void check(const TuneOptions& options) {
 }
 
 std::string environment_of(RuntimeImpl& runtime) {
-  const std::string date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)));
-  if (!runtime.is_gpu()) return fmt::format("isofold {}, LLVM {}, {}", version(), llvm_version(), date);
-  const int driver = runtime.context()->driver().version();
-  return fmt::format("isofold {}, driver for CUDA {}.{}, NVRTC {}, {}", version(), driver / 1000,
-                     driver % 1000 / 10, runtime.store().target().nvrtc->version(), date);
+  return fmt::format("{}, {:%Y-%m-%d}", runtime.environment(), fmt::gmtime(std::time(nullptr)));
 }
 
 /// Tells each range the largest count that chose it.

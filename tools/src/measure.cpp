@@ -1,7 +1,6 @@
 #include "measure.hpp"
 
 #include <isofold/codegen/cost_model.hpp>
-#include <isofold/codegen/cpu_backend.hpp>
 #include <isofold/error.hpp>
 #include <isofold/tuner.hpp>
 
@@ -29,13 +28,6 @@ using Clock = std::chrono::steady_clock;
 constexpr int candidates_per_fold = 12;
 constexpr double call_seconds = 0.2;
 constexpr std::size_t most_calls = 500;
-
-std::string environment_of(const Runtime& runtime) {
-  if (!runtime.impl()->is_gpu()) return fmt::format("isofold {}, LLVM {}", version(), llvm_version());
-  const int driver = runtime.impl()->context()->driver().version();
-  return fmt::format("isofold {}, driver for CUDA {}.{}, NVRTC {}", version(), driver / 1000,
-                     driver % 1000 / 10, runtime.impl()->store().target().nvrtc->version());
-}
 
 /// The fastest (fold, schedule) of any fold per token count, in the order of `tokens`; nothing where the
 /// search did not get there.
@@ -102,7 +94,7 @@ class Bench {
     result_.bits_id = bits_id(problem.spec, problem.fold);
     result_.device = runtime.device_name();
     result_.device_name = runtime.device().name;
-    result_.environment = environment_of(runtime);
+    result_.environment = runtime.impl()->environment();
     result_.date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)));
     result_.gpu = impl_.is_gpu();
     result_.bytes_per_token = bytes_moved(problem.spec, 2) - bytes_moved(problem.spec, 1);

@@ -33,6 +33,19 @@ struct RuntimeOptions {
   std::string cache_folder;
   /// Tuning tables (files or folders) that are read besides those that come with the library; later ones win.
   std::vector<std::string> tables;
+  /// Files of kernels that `isofold bundle` built, besides those of ISOFOLD_BUNDLES; later ones win. An operator that one of
+  /// them has launches the bundle's schedules, whatever the tables say.
+  std::vector<std::string> bundles{};
+  /// Nothing is compiled, no compiler is opened: a kernel that no bundle has is a UsageError that names it. Also with
+  /// ISOFOLD_REQUIRE=bundled.
+  bool require_bundled = false;
+  /// Preparing or launching a token count for which the cost model, not a measurement, chooses the schedule is a UsageError.
+  /// Also with ISOFOLD_REQUIRE=tuned.
+  bool require_tuned = false;
+  /// File to which the operators and token counts that are launched are written, about once a second and at the end, for
+  /// `isofold tune --from`; empty: ISOFOLD_RECORD, else nothing is recorded. Processes may share it. A launch into a CUDA graph
+  /// counts once, replays do not.
+  std::string record{};
 };
 
 /// One tensor of a launch: its first element and, for rows and numbers per token, the distance from one to the next in
@@ -64,7 +77,7 @@ struct Choice {
   GpuSchedule gpu;       // when on a CUDA device
   CpuSchedule cpu;       // when on the CPU
   std::string schedule;  // text of the one that counts
-  std::string origin;    // "table <file>:<line>", "tuned in this process" or "cost model"
+  std::string origin;    // "table <file>:<line>", "tuned in this process", "cost model", or "bundle <file> (<one of these>)"
 };
 
 struct PrepareOptions {
@@ -85,7 +98,7 @@ class Operator {
   /// Compiles and loads what launches over these token counts (each >= 1) need. Another thread may be
   /// capturing a stream meanwhile. The first use of a runtime's device also runs the numerics probe. Throws
   /// UsageError for a count below 1, an alignment that is no power of two or less than an element, and when
-  /// the device fails the probe.
+  /// the device fails the probe; with require_bundled for what no bundle has, with require_tuned for what was not measured.
   void prepare(std::span<const std::int64_t> tokens, const PrepareOptions& options = {}) const;
   /// The same for every token count from 1 to max_tokens.
   void prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options = {}) const;
