@@ -15,6 +15,7 @@ namespace isofold::tools {
 struct TuneArguments {
   OperatorOptions op;
   std::string device, tokens = default_tokens, output;
+  std::string from;  // a record of launches; empty: the operator of the options
   double seconds = 20;
   int max_candidates = 0;
   bool folds = false;
@@ -49,6 +50,21 @@ struct ChartArguments {
   std::string from, output = "isofold-chart", axis = "categories";
 };
 int run_chart(const Console& console, const ChartArguments& options);
+
+struct BundleArguments {
+  OperatorOptions op;
+  std::vector<std::string> devices = {"auto"};
+  std::string tokens = "1..4096", alignment = "16", list, from, output = "isofold.bundle", check;
+};
+int run_bundle(const Console& console, const BundleArguments& options);
+
+struct TableArguments {
+  enum class Action { list, merge };
+  Action action = Action::list;
+  std::vector<std::string> files;
+  std::string output;
+};
+int run_table(const Console& console, const TableArguments& options);
 
 struct CacheArguments {
   enum class Action { list, verify, prune, clear };

@@ -2,10 +2,12 @@
 #include <isofold/tuner.hpp>
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "files.hpp"
+#include "launch_record.hpp"
 #include "numbers.hpp"
 #include "output_file.hpp"
 #include "room.hpp"
@@ -33,6 +35,49 @@ std::string table_file(const Runtime& runtime, const std::string& asked) {
       throw UsageError(fmt::format("{} will not be rewritten: {}", path, table.warnings()[0]));
   }
   return path;
+}
+
+/// An operator, and the token counts it is tuned for.
+struct TuneTask {
+  Problem problem;
+  std::vector<std::int64_t> tokens;
+};
+
+/// Counts of a record that are measured one by one; of more, the most launched of each step of the square root of 2 is.
+constexpr std::size_t most_recorded_counts = 24;
+
+std::vector<std::int64_t> counts_to_tune(const std::map<std::int64_t, std::uint64_t>& launches) {
+  std::vector<std::int64_t> tokens;
+  const bool all = launches.size() <= most_recorded_counts;
+  double step_end = 0;
+  std::uint64_t most = 0;
+  for (const auto& [count, often] : launches) {
+    if (all || static_cast<double>(count) >= step_end) {
+      step_end = static_cast<double>(count) * 1.4142;
+      most = often;
+      tokens.push_back(count);
+    } else if (often > most) {
+      most = often;
+      tokens.back() = count;
+    }
+  }
+  return tokens;
+}
+
+/// What the options ask for, or what an application launched, on whatever device that was.
+std::vector<TuneTask> tasks_of(const TuneArguments& options) {
+  std::vector<TuneTask> tasks;
+  if (options.from.empty()) {
+    for (Problem& problem : options.op.problems()) tasks.push_back({std::move(problem), parse_tokens(options.tokens)});
+    return tasks;
+  }
+  std::map<std::pair<std::string, std::string>, std::map<std::int64_t, std::uint64_t>> launches;
+  for (const LaunchRecord& record : read_launch_records(options.from))
+    for (const auto& [count, often] : record.launches) launches[{record.spec, record.fold}][count] += often;
+  if (launches.empty()) throw UsageError(fmt::format("{} records no launch", options.from));
+  for (const auto& [names, counts] : launches)
+    tasks.push_back({{parse_spec(names.first), parse_fold(names.second)}, counts_to_tune(counts)});
+  return tasks;
 }
 
 Json to_json(const Timing& timing) {
@@ -97,11 +142,12 @@ void print(const Console& console, const TuneResult& result, bool folds) {
 
 /// Runs the tuner for one problem and writes its record.
 Json tune_one(const Console& console, const TuneArguments& options, const Runtime& runtime,
-              const Problem& problem, const std::string& path, std::size_t& rejected) {
+              const TuneTask& task, const std::string& path, std::size_t& rejected) {
+  const Problem& problem = task.problem;
   Operator op = runtime.make_operator(problem.spec, problem.fold);
   Progress progress(console);
   TuneOptions tuning;
-  tuning.tokens = parse_tokens(options.tokens);
+  tuning.tokens = task.tokens;
   tuning.seconds = options.seconds;
   tuning.max_candidates = options.max_candidates;
   tuning.any_fold = options.folds;
@@ -154,17 +200,16 @@ Json tune_one(const Console& console, const TuneArguments& options, const Runtim
 }  // namespace
 
 int run_tune(const Console& console, const TuneArguments& options) {
-  const std::vector<Problem> problems = options.op.problems();
-  const std::int64_t most_tokens = parse_tokens(options.tokens).back();
+  const std::vector<TuneTask> tasks = tasks_of(options);
   const Runtime runtime = open_runtime(options.device);
-  for (const Problem& problem : problems) check_room(runtime, problem.spec, most_tokens);
+  for (const TuneTask& task : tasks) check_room(runtime, task.problem.spec, task.tokens.back());
   const std::string path = table_file(runtime, options.output);
   catch_interrupt();
   std::size_t rejected = 0;
   Json operators = Json::array();
-  for (const Problem& problem : problems) {
+  for (const TuneTask& task : tasks) {
     if (interrupted()) break;
-    operators.push_back(tune_one(console, options, runtime, problem, path, rejected));
+    operators.push_back(tune_one(console, options, runtime, task, path, rejected));
   }
   console.document({{"device", runtime.device_name()},
                     {"device_traits", text(runtime.device())},
