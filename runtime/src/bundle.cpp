@@ -94,9 +94,11 @@ bool same_architecture(const DeviceTraits& a, const DeviceTraits& b) {
 }  // namespace
 
 std::string bundle_key(const Plan& plan, std::string_view source) {
-  const std::string target = plan.is_gpu() ? fmt::format("sm_{}", plan.device().arch)
-                                           : fmt::format("{} {}", plan.device().triple, plan.device().features);
-  return fmt::format("isofold bundle, schema {}, for {}\n{}\n{}", bundle_schema, target, text(plan), source);
+  // CUDA is worth reading and short; LLVM IR is neither.
+  if (plan.is_gpu())
+    return fmt::format("isofold bundle, schema {}, sm_{}\n{}\n{}", bundle_schema, plan.device().arch, text(plan), source);
+  return fmt::format("isofold bundle, schema {}, {} {}\n{}\nLLVM IR {}", bundle_schema, plan.device().triple,
+                     plan.device().features, text(plan), digest(source));
 }
 
 void write_bundle(const std::string& path, const BundleContent& content) {

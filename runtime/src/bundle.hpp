@@ -42,8 +42,8 @@ struct BundleContent {
   std::vector<CacheEntry> entries;
 };
 
-/// Key text of a kernel in a bundle: what the compiler is given, whatever its version. `source` is the plan's CUDA text or
-/// LLVM IR.
+/// Key text of a kernel in a bundle: what the compiler is given, whatever its version. `source` is the plan's CUDA text,
+/// which is in the key, or LLVM IR, of which the digest is.
 std::string bundle_key(const Plan& plan, std::string_view source);
 
 /// Writes atomically. Throws UsageError when that cannot be done.

@@ -3,10 +3,18 @@
 
 #include <doctest/doctest.h>
 
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <new>
+#include <string>
 #include <vector>
 
 namespace {
@@ -65,4 +73,38 @@ TEST_CASE("a launch after prepare allocates nothing") {
       CHECK(allocations == before);
       CHECK(y.back() == 0x3f80);
     }
+}
+
+TEST_CASE("nor does one that is recorded") {
+  std::string record = (std::filesystem::temp_directory_path() / "isofold-record-XXXXXX").string();
+  const int file = mkstemp(record.data());
+  REQUIRE(file >= 0);
+  close(file);
+  constexpr std::int64_t tokens = 3;
+  std::vector<std::uint16_t> x(64 * tokens, 0x3f80), y(x.size()), weight(64, 0x3f80);
+  {
+    RuntimeOptions options;
+    options.device = "cpu";
+    options.cache_folder = "off";
+    options.record = record;
+    const Runtime runtime(options);
+    const Operator op = runtime.rms_norm({.n = 64});
+    op.prepare(std::vector<std::int64_t>{tokens});
+    RmsNormArguments arguments;
+    arguments.x.data = x.data();
+    arguments.weight = weight.data();
+    arguments.y.data = y.data();
+    int fewest = 1;  // the thread that writes the record may allocate meanwhile
+    for (int i = 0; i < 10; ++i) {
+      const int before = allocations;
+      op.launch(nullptr, arguments, tokens);
+      fewest = std::min(fewest, allocations - before);
+    }
+    CHECK(fewest == 0);
+  }
+  std::ifstream lines(record);
+  const std::string line{std::istreambuf_iterator<char>(lines), {}};
+  CHECK(line.find("\"launches\":{\"3\":10}") != line.npos);
+  std::filesystem::remove(record);
+  std::filesystem::remove(record + ".lock");
 }
