@@ -124,7 +124,7 @@ TEST_CASE("doctor says what is here, what is missing and how to get it, and wher
   CHECK(doctor.at("cpu").contains("LLVM"));
   CHECK_FALSE(doctor.at("gpu").at("driver").at("remedy").get<std::string>().empty());
   CHECK(doctor.at("missing").get<int>() >= 1);
-  CHECK(doctor.at("settings").size() == 10);
+  CHECK(doctor.at("settings").size() == 13);
   for (const Json& setting : doctor.at("settings"))
     if (setting.at("variable") == "ISOFOLD_LOG") {
       CHECK(setting.at("value") == "error");

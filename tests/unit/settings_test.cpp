@@ -47,6 +47,9 @@ TEST_CASE("every variable") {
                                   {"ISOFOLD_CACHE", "off"},
                                   {"ISOFOLD_CACHE_DIR", "relative/cache"},
                                   {"ISOFOLD_TABLES", "/tmp:/"},
+                                  {"ISOFOLD_BUNDLES", "/tmp"},
+                                  {"ISOFOLD_REQUIRE", "tuned,bundled"},
+                                  {"ISOFOLD_RECORD", "launches.jsonl"},
                                   {"ISOFOLD_NVRTC", "libnvrtc.so.12"},
                                   {"ISOFOLD_CUDA", "/proc/self/exe"},
                                   {"ISOFOLD_DUMP", "/tmp/dump"},
@@ -59,6 +62,9 @@ TEST_CASE("every variable") {
   CHECK_FALSE(settings.cache.value);
   CHECK(settings.cache_dir.value == here + "/relative/cache");
   CHECK(settings.tables.value == std::vector<std::string>{"/tmp", "/"});
+  CHECK(settings.bundles.value == std::vector<std::string>{"/tmp"});
+  CHECK(settings.require.value == Requirements{.bundled = true, .tuned = true});
+  CHECK(settings.record.value == here + "/launches.jsonl");
   CHECK(settings.nvrtc.value == "libnvrtc.so.12");
   CHECK(settings.cuda.value == "/proc/self/exe");
   CHECK(settings.dump.value == "/tmp/dump");
@@ -68,7 +74,7 @@ TEST_CASE("every variable") {
   CHECK(settings.cuda_roots == std::vector<std::string>{"/opt/cuda"});
   CHECK(settings.python_roots == std::vector<std::string>{"/opt/venv"});
   const auto lines = describe(settings);
-  CHECK(lines.size() == 10);
+  CHECK(lines.size() == 13);
   for (const auto& line : lines) {
     CHECK(line.source == SettingSource::environment);
     CHECK_FALSE(line.value.empty());
