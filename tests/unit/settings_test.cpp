@@ -63,7 +63,7 @@ TEST_CASE("every variable") {
   CHECK(settings.cache_dir.value == here + "/relative/cache");
   CHECK(settings.tables.value == std::vector<std::string>{"/tmp", "/"});
   CHECK(settings.bundles.value == std::vector<std::string>{"/tmp"});
-  CHECK(settings.require.value == Requirements{.bundled = true, .tuned = true});
+  CHECK(settings.require.value == isofold::Requirements{.bundled = true, .tuned = true});
   CHECK(settings.record.value == here + "/launches.jsonl");
   CHECK(settings.nvrtc.value == "libnvrtc.so.12");
   CHECK(settings.cuda.value == "/proc/self/exe");
