@@ -200,8 +200,9 @@ void bind_eager(nb::module_& m) {
   });
   nb::class_<Eager>(m, "Eager")
       .def(nb::init<nb::object, bool>(), nb::arg("resolve"), nb::arg("reduces"))
-      .def("__call__", &Eager::call)
-      .def("out", &Eager::call_out);
+      .def("__call__", &Eager::call, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"), nb::arg("eps"))
+      .def("out", &Eager::call_out, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"), nb::arg("eps"),
+           nb::arg("first"), nb::arg("second"));
 }
 
 }  // namespace isofold::python

@@ -1,0 +1,21 @@
+"""Isofold for PyTorch: functions whose rows have the same bits in every batch, and a mode that puts them in the place of PyTorch's."""
+try:
+    import torch as _torch
+except ImportError as _error:
+    raise ImportError("isofold.torch needs PyTorch 2.10 or later, which is not installed") from _error
+if not hasattr(_torch.Tensor, "__dlpack_c_exchange_api__") or not hasattr(_torch.library, "get_kernel"):
+    raise ImportError(f"isofold.torch needs PyTorch 2.10 or later, this is {_torch.__version__}")
+
+from ._functions import fused_add_rms_norm, layer_norm, log_softmax, mean, rms_norm, softmax, sum
+from ._operators import runtime
+
+__all__ = [
+    "fused_add_rms_norm",
+    "layer_norm",
+    "log_softmax",
+    "mean",
+    "rms_norm",
+    "runtime",
+    "softmax",
+    "sum",
+]
