@@ -3,7 +3,7 @@
 # 24.04 and newer; as root or with sudo). Nothing is installed, and no network is used, when nothing is missing.
 #
 #   tools/setup.sh            what the libraries and the command need
-#   tools/setup.sh --tests    and what the tests need
+#   tools/setup.sh --tests    and what the tests need; for those of the Python package build/venv, with nanobind, pytest, ...
 #
 # LLVM (the CPU backend) and rapidcheck (property tests) are optional: when they cannot be had, a line says so and the
 # build goes on without them.
@@ -89,7 +89,29 @@ without() {
   esac
 }
 
+# The Python of the tests: its own environment, from PyPI. Not made where the python3 at hand has everything by itself.
+venv=$root/build/venv
+python_packages=(nanobind scikit-build-core pytest numpy ml_dtypes)
+python_works() {
+  "$1" -c "import sys, os, sysconfig; assert sys.version_info >= (3, 10)
+assert os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h'))" > /dev/null 2>&1
+}
+python_complete() { python_works "$1" && "$1" -c "import nanobind, scikit_build_core, pytest, numpy, ml_dtypes" > /dev/null 2>&1; }
+python_missing() { [ "$tests" = yes ] && ! python_complete python3 && ! python_complete "$venv/bin/python3"; }
+make_venv() {
+  if ! python_works python3 || ! python3 -c "import ensurepip" > /dev/null 2>&1; then
+    [ "$as_root" = no ] || apt install --no-install-recommends -y python3-dev python3-venv > /dev/null 2>&1 || true
+  fi
+  if python3 -m venv "$venv" > /dev/null 2>&1 && "$venv/bin/python3" -m pip -q install "${python_packages[@]}" > /dev/null 2>&1; then
+    say "build/venv has ${python_packages[*]}"
+  else
+    rm -rf "$venv"
+    say "no Python environment (it takes python3 3.10 with headers and venv, and PyPI): the Python package is not built and not tested"
+  fi
+}
+
 find_missing
+if python_missing; then make_venv; fi
 if [ ${#required[@]} = 0 ] && [ ${#optional[@]} = 0 ]; then
   say "everything is here, nothing to install"
   exit 0

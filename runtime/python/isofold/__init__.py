@@ -36,3 +36,5 @@ __all__ = [
 
 # Last in, first out: handlers that others registered before, and that may launch, run after this one, in the thread that shuts down.
 _atexit.register(_core._finish_calls)
+for _class in (Choice, Error, InternalError, Operator, Runtime, UsageError):
+    _class.__module__ = "isofold"

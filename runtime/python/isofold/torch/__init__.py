@@ -6,11 +6,25 @@ except ImportError as _error:
 if not hasattr(_torch.Tensor, "__dlpack_c_exchange_api__") or not hasattr(_torch.library, "get_kernel"):
     raise ImportError(f"isofold.torch needs PyTorch 2.10 or later, this is {_torch.__version__}")
 
+from ._batch_invariant import (
+    Coverage,
+    batch_invariant_mode,
+    coverage,
+    disable_batch_invariant_mode,
+    enable_batch_invariant_mode,
+    is_batch_invariant_mode_enabled,
+)
 from ._functions import fused_add_rms_norm, layer_norm, log_softmax, mean, rms_norm, softmax, sum
 from ._operators import runtime
 
 __all__ = [
+    "Coverage",
+    "batch_invariant_mode",
+    "coverage",
+    "disable_batch_invariant_mode",
+    "enable_batch_invariant_mode",
     "fused_add_rms_norm",
+    "is_batch_invariant_mode_enabled",
     "layer_norm",
     "log_softmax",
     "mean",

@@ -91,12 +91,12 @@ def _finish(result, out):
     return out.copy_(result)
 
 
-def _flat(tensor, count, n):
+def flat(tensor, count, n):
     """The last `count` dimensions as one."""
     return tensor if tensor is None or count == 1 else tensor.reshape(*tensor.shape[: tensor.dim() - count], n)
 
 
-def _check_normalized(input, normalized_shape, *parameters):
+def check_normalized(input, normalized_shape, *parameters):
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape or input.dim() < len(shape):
         raise isofold.UsageError(f"normalized_shape is {list(shape)}, input's shape {list(input.shape)} does not end with it")
@@ -121,8 +121,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None, *, weight_mode="f32
         result = eager(input, weight, None, normalized_shape[0], eps)
         if result is not NotImplemented:
             return result
-    count, n = _check_normalized(input, normalized_shape, weight)
-    x, w = _flat(input, count, n), _flat(weight, count, n)
+    count, n = check_normalized(input, normalized_shape, weight)
+    x, w = flat(input, count, n), flat(weight, count, n)
     if out is not None and count == 1:
         _ops.rms_norm.out(x, w, eps, weight_mode, weight_offset_one, out=out)
         return out
@@ -149,8 +149,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, *, out
         result = _eager_layer_norm(input, weight, bias, normalized_shape[0], eps)
         if result is not NotImplemented:
             return result
-    count, n = _check_normalized(input, normalized_shape, weight, bias)
-    x, w, b = _flat(input, count, n), _flat(weight, count, n), _flat(bias, count, n)
+    count, n = check_normalized(input, normalized_shape, weight, bias)
+    x, w, b = flat(input, count, n), flat(weight, count, n), flat(bias, count, n)
     if out is not None and count == 1:
         _ops.layer_norm.out(x, w, b, eps, out=out)
         return out

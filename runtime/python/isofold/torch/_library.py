@@ -37,17 +37,20 @@ def _launch(operator, inputs, outputs):
     operator.launch(*(tensor for tensor in inputs if tensor is not None), *outputs)
 
 
-def _check_weight(weight, n, name="weight"):
-    if weight is not None and tuple(weight.shape) != (n,):
+def _column(weight, n, name="weight"):
+    """A weight as launches take it, or None."""
+    if weight is None:
+        return None
+    if tuple(weight.shape) != (n,):
         raise isofold.UsageError(f"{name} has shape {list(weight.shape)}, it must be [{n}]")
+    return weight.contiguous()
 
 
 def _rms_norm(x, weight, eps, weight_mode, weight_offset_one, out):
     n = _row_length(x, "x")
     options = norm_options(eps, x, weight, weight_mode=weight_mode, weight_offset_one=weight_offset_one)
     operator = find(ordinal_of(x.device), "rms_norm", n, dtype_name(x, "x"), options)
-    _check_weight(weight, n)
-    _launch(operator, (rows(x, n), weight), (out,))
+    _launch(operator, (rows(x, n), _column(weight, n)), (out,))
 
 
 def _add_rms_norm(x, residual, weight, eps, weight_mode, weight_offset_one, residual_mode, y, residual_out):
@@ -56,10 +59,9 @@ def _add_rms_norm(x, residual, weight, eps, weight_mode, weight_offset_one, resi
         eps, x, weight, residual=residual, weight_mode=weight_mode, weight_offset_one=weight_offset_one, residual_mode=residual_mode
     )
     operator = find(ordinal_of(x.device), "add_rms_norm", n, dtype_name(x, "x"), options)
-    _check_weight(weight, n)
     # In place: a copy would not be written to.
     inputs = (x, residual) if y is x else (rows(x, n), rows(residual, n))
-    _launch(operator, (*inputs, weight), (y, residual_out))
+    _launch(operator, (*inputs, _column(weight, n)), (y, residual_out))
 
 
 def _layer_norm(x, weight, bias, eps, out):
@@ -70,9 +72,7 @@ def _layer_norm(x, weight, bias, eps, out):
     if bias is None:
         options += (("bias", False),)
     operator = find(ordinal_of(x.device), "layer_norm", n, dtype_name(x, "x"), options)
-    _check_weight(weight, n)
-    _check_weight(bias, n, "bias")
-    _launch(operator, (rows(x, n), weight, bias), (out,))
+    _launch(operator, (rows(x, n), _column(weight, n), _column(bias, n, "bias")), (out,))
 
 
 def _of_dtype(name, x, out, names=NAMES):
