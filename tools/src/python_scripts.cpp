@@ -27,6 +27,11 @@ std::string last_line(const std::string& text) {
 
 }  // namespace
 
+void write_scripts(const std::string& folder) {
+  for (const auto& [name, text] : embedded_scripts())
+    write_file_atomically(folder + "/" + std::string(name), std::string(text), "script");
+}
+
 ScriptRun run_script(const std::string& script, const std::vector<std::string>& arguments) {
   ScriptRun run;
   const auto python = find_program("python3");
@@ -35,8 +40,7 @@ ScriptRun run_script(const std::string& script, const std::vector<std::string>& 
     return run;
   }
   const TemporaryFolder folder;
-  for (const auto& [name, text] : embedded_scripts())
-    write_file_atomically(folder.path() + "/" + std::string(name), std::string(text), "script");
+  write_scripts(folder.path());
   std::vector<std::string> command = {*python, folder.path() + "/" + script};
   command.insert(command.end(), arguments.begin(), arguments.end());
   const ProgramResult result = run_program(command);

@@ -16,6 +16,9 @@ struct ScriptRun {
 /// folder are part of the command and lie beside it, in a folder that goes afterwards.
 ScriptRun run_script(const std::string& script, const std::vector<std::string>& arguments);
 
+/// Writes all files of tools/python into a folder.
+void write_scripts(const std::string& folder);
+
 /// The value of "versions" where a line has it: "PyTorch 2.11.0, Triton 3.6.0"; else empty.
 std::string versions_of(const ScriptRun& run);
 
