@@ -17,6 +17,9 @@ from array import array
 
 
 def load(name):
+    if name.startswith("lambda "):
+        known = ("torch", "numpy", "math")
+        return eval(name, {each: importlib.import_module(each) for each in known if importlib.util.find_spec(each)})
     place, _, attribute = name.rpartition(":")
     sys.path.insert(0, os.path.dirname(os.path.abspath(place)) if place.endswith(".py") else os.getcwd())
     if place.endswith(".py"):

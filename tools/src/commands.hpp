@@ -73,6 +73,13 @@ struct CacheArguments {
 };
 int run_cache(const Console& console, const CacheArguments& options);
 
+struct ProbeArguments {
+  OperatorOptions op;
+  std::string device, tokens = "1,2,8,32,128", library, symbol, form = "rows", python, arrays, svg;
+  bool all_schedules = false;
+};
+int run_probe(const Console& console, const ProbeArguments& options);
+
 struct DoctorArguments {
   std::string device;
 };

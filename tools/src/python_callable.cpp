@@ -150,7 +150,7 @@ std::unique_ptr<Callable> python_callable(const std::string& function, const std
   if (dtype != DType::f32 && dtype != DType::f64 && dtype != DType::bf16 && dtype != DType::f16)
     throw UsageError(fmt::format("--dtype {}: allowed for Python functions are f32, f64, bf16 and f16", name_of(dtype)));
   if (function.rfind(':') == function.npos || function.ends_with(':'))
-    throw UsageError(fmt::format("--python is \"{}\"; needed is file.py:function or module:function", function));
+    throw UsageError(fmt::format("--python is \"{}\"; needed is file.py:function, module:function or \"lambda x: ...\"", function));
   return std::make_unique<PythonCallable>(function, arrays, device, dtype);
 }
 

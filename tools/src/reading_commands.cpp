@@ -21,6 +21,50 @@ Command add_inspect(CLI::App& parent) {
   return command;
 }
 
+Command add_probe(CLI::App& parent) {
+  auto a = std::make_shared<ProbeArguments>();
+  a->op.op = "sum";
+  a->op.n = {"1000"};
+  a->op.dtype = "f32";
+  Command command = add_command(parent, "probe",
+                                "Find the summation tree of any function over rows, and whether it depends on the batch", a,
+                                run_probe);
+  CLI::App& app = *command.app;
+  add_operator(app, a->op);
+  std::string operators = app.get_option("--op")->get_description();
+  operators.erase(operators.find(" (default)"), 10);
+  app.get_option("--op")->description("An operator of Isofold (default sum): " + operators);
+  app.get_option("-n")->description("Row length (default 1000)");
+  app.get_option("--dtype")->description("Of the rows: f32 (default), f64, bf16 or f16");
+  CLI::Option* library = app.add_option("--library", a->library, "A shared library whose function is probed")->type_name("FILE");
+  CLI::Option* symbol =
+      app.add_option("--symbol", a->symbol, "The function of --library")->type_name("NAME")->needs(library);
+  library->needs(symbol);
+  app.add_option("--form", a->form,
+                 "Of that function: rows (default), void f(const T* x, T* y, int64_t rows, int64_t n), or value, T f(const T* x, "
+                 "size_t n); T is float, or double with --dtype f64")
+      ->check(CLI::IsMember({"rows", "value"}))
+      ->type_name("WHAT")
+      ->needs(library);
+  CLI::Option* python = app.add_option("--python", a->python, "A Python function of an array [rows, n]: file.py:function, module:function or \"lambda x: ...\" with torch and numpy")
+                            ->type_name("FUNCTION")
+                            ->excludes(library);
+  app.add_option("--arrays", a->arrays, "What --python gets: torch, numpy or list (default: the first that is installed)")
+      ->check(CLI::IsMember({"torch", "numpy", "list"}))
+      ->type_name("WHAT")
+      ->needs(python);
+  CLI::Option* all = app.add_flag("--all-schedules", a->all_schedules,
+                                  "Every schedule of Isofold's operator, each against the tree of its fold");
+  all->excludes(library)->excludes(python);
+  for (CLI::Option* option : app.get_options())
+    if (option->get_group() == "Operator" && !option->check_sname("n") && !option->check_lname("dtype"))
+      option->excludes(library)->excludes(python);
+  add_text(app, "--device", a->device, "DEVICE", "Of Isofold's operators auto (default), cpu or cuda:<n>; of --python cpu (default) or cuda");
+  add_text(app, "--tokens", a->tokens, "COUNTS", "Token counts to compare (default 1,2,8,32,128)");
+  add_text(app, "--svg", a->svg, "FILE", "Draw the trees into a file");
+  return command;
+}
+
 Command add_doctor(CLI::App& parent) {
   auto a = std::make_shared<DoctorArguments>();
   Command command =

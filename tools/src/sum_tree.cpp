@@ -69,6 +69,8 @@ std::optional<std::vector<std::int64_t>> SumTree::chain(int index) const {
     index = here.children[last_is_b ? 0 : 1];
   }
   std::reverse(reversed.begin(), reversed.end());
+  // Which of the first two began does not show; a chain that goes on downwards has most likely done so from the start.
+  if (reversed.size() > 2 && reversed[2] < reversed[0]) std::swap(reversed[0], reversed[1]);
   return reversed;
 }
 

@@ -34,7 +34,7 @@ class SumTree {
   /// Elements under a node, ascending.
   std::vector<std::int64_t> elements_of(int index) const;
   /// The elements of a chain, in the order in which they are added: every sum has one subtree that is an element, beside the
-  /// rest of the chain. Nothing when it is none. The first two are in ascending order.
+  /// rest of the chain. Nothing when it is none. The first two are in the order of the others.
   std::optional<std::vector<std::int64_t>> chain(int index) const;
 
   /// Digest of the tree: equal for equal trees. Of `shapes`, equal ones have the same form with other elements.

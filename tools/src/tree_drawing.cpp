@@ -18,6 +18,9 @@ double width_of(std::string_view text) { return 0.56 * text_size * static_cast<d
 
 std::string chain_label(const std::vector<std::int64_t>& chain) {
   if (chain.size() == 1) return fmt::format("element {}", chain.front());
+  if (std::is_sorted(chain.rbegin(), chain.rend()))
+    return fmt::format("elements {}: a chain of {}, the last one first",
+                       listed(std::vector<std::int64_t>(chain.rbegin(), chain.rend())), chain.size());
   const auto shown = std::is_sorted(chain.begin(), chain.end()) ? listed(chain) : [&] {
     std::string text;
     for (std::size_t i = 0; i < std::min<std::size_t>(chain.size(), 6); ++i)

@@ -1,0 +1,53 @@
+#include "tree_document.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "chart_panel.hpp"
+#include "console.hpp"
+
+namespace isofold::tools {
+
+std::string trees_svg(const std::string& title, const std::vector<TreePicture>& pictures) {
+  constexpr double margin = 24;
+  double width = margin * 2 + 9 * static_cast<double>(columns_of(title)), height = 40;
+  std::string body = fmt::format("<text class=\"title\" x=\"{:.0f}\" y=\"{:.0f}\">{}</text>\n", margin, height - 8, escaped(title));
+  const auto place = [&](const BranchPicture& picture) {
+    body += fmt::format("<g transform=\"translate({:.0f} {:.0f})\">\n{}</g>\n", margin, height, picture.svg);
+    width = std::max(width, picture.width + 2 * margin);
+    height += picture.height;
+  };
+  for (const TreePicture& picture : pictures) {
+    height += 26;
+    body += fmt::format("<text class=\"panel-title\" x=\"{:.0f}\" y=\"{:.0f}\">{}</text>\n", margin, height - 8, escaped(picture.title));
+    width = std::max(width, margin * 2 + 7.5 * static_cast<double>(columns_of(picture.title)));
+    place(branch_picture(picture.root, picture.result));
+  }
+  height += 14;
+  place(branch_legend());
+  height += margin / 2;
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
+      "role=\"img\" aria-label=\"{2}\">\n<style>\n{3}{4}.title{{font-size:17px;font-weight:600}}\n</style>\n"
+      "<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\n{5}</svg>\n",
+      width, height, escaped(title), chart_css("svg"), branch_css(), body);
+}
+
+std::string trees_html(const std::vector<TreePicture>& pictures) {
+  std::string html;
+  const auto add = [&](const BranchPicture& picture, const std::string& title) {
+    html += fmt::format(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{2}\"><svg width=\"{0:.0f}\" height=\"{1:.0f}\" "
+        "viewBox=\"0 0 {0:.0f} {1:.0f}\" role=\"img\" aria-label=\"{2}\">\n{3}</svg></div>\n",
+        picture.width, picture.height, escaped(title), picture.svg);
+  };
+  for (const TreePicture& picture : pictures) {
+    if (!picture.title.empty()) html += fmt::format("<h3>{}</h3>\n", escaped(picture.title));
+    add(branch_picture(picture.root, picture.result), picture.title.empty() ? "The reduction tree" : picture.title);
+  }
+  add(branch_legend(), "What the marks mean");
+  return html;
+}
+
+}  // namespace isofold::tools
