@@ -31,11 +31,12 @@ TEST_CASE("every schedule of an operator has the tree of its fold, at every toke
   }
 }
 
-TEST_CASE("a scaled sum in 16 bits, and its picture") {
+TEST_CASE("sums in 16 bits, scaled ones too, and their pictures") {
   const CommandWorld world;
-  for (const char* dtype : {"bf16", "f16"}) {
-    CAPTURE(dtype);
-    const Json json = world.json({"probe", "--op", "mean", "-n", "600", "--dtype", dtype, "--device", "cpu", "--tokens",
+  for (const std::string op : {"mean bf16", "sum bf16", "sum f16"}) {
+    CAPTURE(op);
+    const std::size_t blank = op.find(' ');
+    const Json json = world.json({"probe", "--op", op.substr(0, blank), "-n", "600", "--dtype", op.substr(blank + 1), "--device", "cpu", "--tokens",
                                   "16,64", "--svg", world.path("tree.svg")});
     CHECK(json.at("batch_invariant") == true);
     CHECK(json.at("trees").size() == 1);

@@ -50,14 +50,15 @@ TEST_CASE("trees are equal whatever the order of operands, and different for oth
     SumTree tree;
     std::vector<int> at;
     for (const std::int64_t element : order) at.push_back(tree.add_element(element));
-    tree.add_sum({tree.add_sum({at[0], at[1]}), tree.add_sum({at[2], at[3]})});
+    const int first = tree.add_sum({at[0], at[1]}), second = tree.add_sum({at[2], at[3]});
+    tree.add_sum({first, second});
     return tree;
   };
   CHECK(made({0, 1, 2, 3}).digest() == made({3, 2, 1, 0}).digest());
   CHECK(made({0, 1, 2, 3}).digest() != made({0, 2, 1, 3}).digest());
   CHECK(made({0, 1, 2, 3}).shapes().back() == made({0, 2, 1, 3}).shapes().back());
   CHECK(made({0, 1, 2, 3}).depth() == 2);
-  CHECK(made({0, 2, 1, 3}).elements_of(2) == std::vector<std::int64_t>{0, 2});
+  CHECK(made({0, 2, 1, 3}).elements_of(4) == std::vector<std::int64_t>{0, 2});
 }
 
 TEST_CASE("numbers in few words") {

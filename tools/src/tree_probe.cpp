@@ -167,13 +167,14 @@ class Prober {
   double scale_ = 1;
 };
 
-/// Row `index` of the random rows: numbers that 16 bits hold, of magnitudes that make sums round.
-void fill_random(std::span<float> row, std::uint64_t index) {
+/// Row `index` of the random rows: numbers that the dtype holds, of magnitudes so different that sums in binary32 round.
+void fill_random(std::span<float> row, DType dtype, std::uint64_t index) {
+  const int digits = size_of(dtype) >= 4 ? 24 : 8;
   Random random(1000 + index);
   for (float& value : row) {
     const std::uint64_t bits = random.bits();
-    const auto mantissa = static_cast<float>(static_cast<std::int32_t>(bits >> 56) - 128);
-    value = std::ldexp(mantissa, static_cast<int>(bits % 12) - 12);
+    const auto mantissa = static_cast<std::int32_t>(bits >> (64 - digits)) - (1 << (digits - 1));
+    value = std::ldexp(static_cast<float>(mantissa), static_cast<int>(bits % 20) - 8 - digits);
   }
 }
 
@@ -187,13 +188,13 @@ RowBits compare_rows(Callable& callable, std::int64_t n, std::int64_t tokens) {
   std::vector<std::vector<double>> alone;
   std::vector<float> one(static_cast<std::size_t>(n));
   for (std::int64_t kind = 0; kind < kinds; ++kind) {
-    fill_random(one, static_cast<std::uint64_t>(kind));
+    fill_random(one, callable.dtype(), static_cast<std::uint64_t>(kind));
     alone.push_back(callable.call(one, 1, n));
   }
   std::vector<float> rows(static_cast<std::size_t>(n * tokens));
   for (std::int64_t row = 0; row < tokens; ++row)
     fill_random(std::span(rows).subspan(static_cast<std::size_t>(row * n), static_cast<std::size_t>(n)),
-                static_cast<std::uint64_t>(row % kinds));
+                callable.dtype(), static_cast<std::uint64_t>(row % kinds));
   const std::vector<double> together = callable.call(rows, tokens, n);
   RowBits bits{tokens, 0};
   const std::size_t each = together.size() / static_cast<std::size_t>(tokens);
