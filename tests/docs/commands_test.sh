@@ -44,12 +44,14 @@ needs() {
       llvm) probe+=(--device x86-64 --show plan) ;;
       nvrtc) probe+=(--device sm_90 --show ptx) ;;
       sass) probe+=(--device sm_90 --show sass) ;;
+      python) probe=(python3 -c pass) ;;
+      torch) probe=(python3 -c 'import sys, importlib.util as u; sys.exit(0 if u.find_spec("torch") and __import__("torch").cuda.is_available() else 2)') ;;
       *) fail "a block needs '$1', which this test does not know"; return 1 ;;
     esac
     "${probe[@]}" > /dev/null 2> "$errors"
     known[$1]=$?
     case ${known[$1]} in
-      0 | 2) ;;
+      0 | 2 | 127) ;;
       *) fail "${probe[*]}: exit code ${known[$1]}"; cat "$errors" ;;
     esac
   fi
@@ -74,7 +76,7 @@ listed() {
 
 run_command() {
   local place=$1 need=$2 command=$3 status=0 limit=60
-  [ "$need" != gpu ] || limit=300  # measures for minutes where there is one
+  [ "$need" != gpu ] && [ "$need" != torch ] || limit=300  # measures for minutes where there is one
   listed "$place" "$command" && return
   if ! needs "$need"; then skip "$place  (no $need here)  $command"; return; fi
   timeout "$limit" bash -euo pipefail -c "$command" > "$output" 2> "$errors" < /dev/null || status=$?
