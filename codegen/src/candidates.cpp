@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "carry.hpp"
 #include "register_estimate.hpp"
 
 namespace isofold {
@@ -15,6 +16,25 @@ constexpr int registers_per_block = 65536;
 constexpr int longest_share = 128;
 /// From here on clusters of 16 blocks are tried, and threads whose share is a loop.
 constexpr std::int64_t long_row = 65536;
+/// Above it calls wait in shared memory where that lets more blocks in; shorter rows have blocks enough.
+constexpr std::int64_t shortest_shared_calls = 16384;
+
+/// More blocks on a multiprocessor than the schedule's registers allow, with just as many calls in shared memory as that takes.
+void add_shared_calls(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
+                      GpuSchedule schedule, int threads, int most) {
+  constexpr int tried = 4;
+  for (int resident = most + 1; resident <= std::min(most + tried, device.threads_per_multiprocessor / threads); ++resident) {
+    const int registers = device.registers_per_multiprocessor / (resident * threads) / 8 * 8;
+    schedule.resident_blocks = resident;
+    for (schedule.shared_calls = 1;; ++schedule.shared_calls) {
+      const PlanResult plan = make_plan(spec, fold, schedule, device);
+      if (!plan || gpu_shape(plan.value()).shared_bytes * resident > device.shared_per_multiprocessor - 1024 * resident) return;
+      if (estimated_registers(plan.value()) > registers) continue;
+      out.push_back(plan.value());
+      break;
+    }
+  }
+}
 
 /// The schedule with two register bounds, as many resident blocks as the kernel's registers allow and about half; rows
 /// that do not stay in registers need no bound.
@@ -29,7 +49,11 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
   }
   const int threads = gpu_shape(plan.value()).block_threads;
   const int registers = (estimated_registers(plan.value()) + 7) / 8 * 8;
-  if (registers * threads > registers_per_block) return;  // would spill
+  const bool fits = registers * threads <= registers_per_block;  // would spill otherwise
+  const bool one_segment = gpu_shape(plan.value()).segments_per_warp == 1;  // chains of several take the registers
+  if (spec.n > shortest_shared_calls && one_segment && keeps_more_than_it_carries(spec, fold))
+    add_shared_calls(out, spec, fold, device, schedule, threads, fits ? device.registers_per_multiprocessor / (registers * threads) : 0);
+  if (!fits) return;
   const int most = std::clamp(std::min(device.registers_per_multiprocessor / (registers * threads),
                                        device.threads_per_multiprocessor / threads), 1, 16);
   for (int resident : {most, (most + 1) / 2}) {

@@ -110,6 +110,13 @@ std::vector<Carried> kept_calls(const Spec& spec) {
   return out;
 }
 
+bool keeps_more_than_it_carries(const Spec& spec, const Fold& fold) {
+  int more = 0;
+  for (const Carried& value : kept_calls(spec)) more += words_per_leaf(value.dtype, fold);
+  for (const Carried& value : carried_values(spec)) more -= words_per_leaf(value.dtype, fold);
+  return more > 0;
+}
+
 int words_per_leaf(DType dtype, const Fold& fold) {
   return std::max(1, fold.leaf * static_cast<int>(size_of(dtype)) / 4);
 }

@@ -22,6 +22,9 @@ std::vector<Carried> carried_values(const Spec& spec);
 /// Values of later passes that call functions and are needed again: computing them twice costs more than registers.
 std::vector<Carried> kept_calls(const Spec& spec);
 
+/// Those take more registers than what they are made from: 16-bit rows, whose calls have 32 bits.
+bool keeps_more_than_it_carries(const Spec& spec, const Fold& fold);
+
 /// What a reduction takes from an element: its operand, or the two factors of a product.
 std::vector<int> taken_by(const Spec& spec, int reduction);
 

@@ -21,6 +21,12 @@ class CodeWriter {
     line(format, std::forward<Args>(args)...);
     ++depth_;
   }
+  /// Closes one branch and opens the other.
+  void otherwise() {
+    --depth_;
+    line("}} else {{");
+    ++depth_;
+  }
   void close() {
     --depth_;
     line("}}");

@@ -61,6 +61,7 @@ std::string constants(const Plan& plan, const GpuShape& shape, int batch, bool l
   value("ROUNDS", shape.rounds, "leaves of one lane");
   value("LEAVES_PER_THREAD", shape.leaves_per_thread, "leaves that one thread holds");
   if (batch != shape.leaves_per_thread && batch > 1) value("BATCH", batch, "leaves that are loaded together");
+  if (s.shared_calls > 0 && s.shared_calls < shape.leaves_per_thread) value("SHARED_LEAVES", s.shared_calls, "the first leaves, whose calls wait in shared memory and not in registers");
   if (s.staging == Staging::shared)
     value("STAGED_WORDS", shape.staging_bytes / 4 / shape.block_threads / shape.leaves_per_thread,
           "words of a leaf in shared memory");

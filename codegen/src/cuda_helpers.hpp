@@ -42,6 +42,8 @@ class CudaHelpers {
   std::string choose();
   /// max_or_nan or min_or_nan.
   std::string extreme(std::string_view name);
+  /// The same of both halves of two words of a 16-bit dtype.
+  std::string extreme_of_pairs(Op reduction, DType dtype);
   /// The store to another block of the cluster.
   std::string store_in_block();
   std::string use(std::string_view name);

@@ -75,6 +75,11 @@ void CudaKernelWriter::write_position(KernelPart part) {
     code_.line("extern __shared__ unsigned staged_rows[];");
     code_.line("unsigned* const staged = staged_rows + threadIdx.x;");
   }
+  if (schedule_.shared_calls > 0) {
+    code_.comment("Four values of a call wait at kept[piece * 4 * BLOCK_THREADS], LEAF / 4 pieces of a leaf one after another.");
+    code_.line("extern __shared__ __align__(16) unsigned kept_calls[];");
+    code_.line("unsigned* const kept = kept_calls + 4 * threadIdx.x;");
+  }
   const bool stores_rows = std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& o) { return !is_token_output(o); });
   const bool has_leaves = spec_.n > 0 && (stores_rows || (part != KernelPart::outputs && !reductions_.empty()));
   if (has_leaves) code_.line("const int lane = threadIdx.x % THREADS_PER_SEGMENT;");
@@ -284,10 +289,12 @@ void CudaKernelWriter::write_later_pass() {
   if (schedule_.staging == Staging::registers) loaded_columns_.insert(loaded_columns_.end(), columns.begin(), columns.end());
   if (schedule_.staging == Staging::shared) take_from_shared(taken_by_pass());
   for (const Carried& kept : kept_)
-    if (static_cast<std::size_t>(kept.pass) == pass_) code_.line("float {}{}[LEAF];", name_of_node(kept.node), slot_count());
+    if (static_cast<std::size_t>(kept.pass) == pass_ && schedule_.shared_calls < shape_.leaves_per_thread)
+      code_.line("float {}{}[LEAF];", name_of_node(kept.node), calls_slot_count());
   open_leaves(false);
   if (schedule_.staging == Staging::shared) write_staged(false);
   if (!reread) bind_carried();
+  take_calls(taken_by_pass());
   write_kept();
   write_chains();
   code_.close();
@@ -382,15 +389,11 @@ void CudaKernelWriter::write_output_pass() {
   const bool loaded = schedule_.staging == Staging::registers && schedule_.early_weights;
   open_batches();
   if (!loaded) load_leaves(rows, columns);
-  if (schedule_.staging == Staging::shared) {
-    std::vector<int> roots;
-    for (const Output& output : spec_.outputs)
-      if (!is_token_output(output) && !before_[static_cast<std::size_t>(output.value)]) roots.push_back(output.value);
-    take_from_shared(roots);
-  }
+  if (schedule_.staging == Staging::shared) take_from_shared(late_row_outputs());
   open_leaves();
   if (schedule_.staging == Staging::shared) write_staged(false);
   if (!reread) bind_carried();
+  take_calls(late_row_outputs());
   if (reread) write_outputs_of_leaf(false);
   write_outputs_of_leaf(true);
   code_.close();

@@ -64,6 +64,46 @@ void CudaKernelWriter::bind_carried() {
     if (static_cast<std::size_t>(kept.pass) < pass_) bind_to_leaf(kept);
 }
 
+/// Index of a leaf in the registers that hold calls.
+std::string CudaKernelWriter::calls_slot() const { return schedule_.shared_calls > 0 ? "[i - SHARED_LEAVES]" : slot(); }
+std::string CudaKernelWriter::calls_slot_count() const {
+  return schedule_.shared_calls > 0 ? "[LEAVES_PER_THREAD - SHARED_LEAVES]" : slot_count();
+}
+
+/// Moves the calls of a leaf between `name_values` and where they wait.
+void CudaKernelWriter::write_shared_calls(std::size_t kept, bool to_shared) {
+  const std::string name = name_of_node(kept_[kept].node);
+  const std::size_t before = kept * static_cast<std::size_t>(fold_.leaf) / 4;
+  const std::string per_leaf = kept_.size() > 1 ? fmt::format("{} * LEAF / 4", kept_.size()) : "LEAF / 4";
+  const std::string piece = fmt::format("i * {}{} + p", fold_.leaf == 4 && kept_.size() == 1 ? "1" : "(" + per_leaf + ")", before ? fmt::format(" + {}", before) : "");
+  const bool has_registers = schedule_.shared_calls < shape_.leaves_per_thread;
+  if (has_registers) code_.open("if (i < SHARED_LEAVES) {{");
+  code_.unrolled("p", "LEAF / 4");
+  if (to_shared) code_.line("{}(kept + ({}) * 4 * BLOCK_THREADS, {}_values + 4 * p);", helpers_.use("put_4"), piece, name);
+  else code_.line("{}({}_values + 4 * p, kept + ({}) * 4 * BLOCK_THREADS);", helpers_.use("take_4"), name, piece);
+  code_.close();
+  if (!has_registers) return;
+  code_.otherwise();
+  code_.unrolled("e", "LEAF");
+  if (to_shared) code_.line("{0}{1}[e] = {0}_values[e];", name, calls_slot());
+  else code_.line("{0}_values[e] = {0}{1}[e];", name, calls_slot());
+  code_.close();
+  code_.close();
+}
+
+/// What these values use of the calls that earlier passes have kept.
+void CudaKernelWriter::take_calls(const std::vector<int>& roots) {
+  if (schedule_.shared_calls == 0) return;
+  const auto used = used_after_carrying(roots);
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    if (static_cast<std::size_t>(kept_[i].pass) >= pass_ || !used[static_cast<std::size_t>(kept_[i].node)]) continue;
+    const std::string name = name_of_node(kept_[i].node);
+    code_.line("float {}_values[LEAF];", name);
+    write_shared_calls(i, false);
+    expression_.bind(kept_[i].node, name + "_values[e]");
+  }
+}
+
 /// Chooses what later passes keep. In shared memory it takes the place of what is not needed after it.
 void CudaKernelWriter::keep_values() {
   const std::vector<Carried> all = kept_calls(spec_);
@@ -72,9 +112,7 @@ void CudaKernelWriter::keep_values() {
   for (const Carried& kept : all) {
     kept_.push_back(kept);
     pass_ = static_cast<std::size_t>(kept.pass) + 1;  // as the passes after it see it
-    std::vector<int> roots;
-    for (const Output& output : spec_.outputs)
-      if (!is_token_output(output) && !before_[static_cast<std::size_t>(output.value)]) roots.push_back(output.value);
+    std::vector<int> roots = late_row_outputs();
     for (std::size_t pass = pass_; pass < by_pass_.size(); ++pass)
       for (const int reduction : by_pass_[pass]) roots.push_back(spec_.nodes[static_cast<std::size_t>(reduction)].a);
     const auto used = used_after_carrying(roots);
@@ -96,7 +134,15 @@ void CudaKernelWriter::keep_values() {
 void CudaKernelWriter::write_kept() {
   for (std::size_t i = 0; i < kept_.size(); ++i) {
     if (static_cast<std::size_t>(kept_[i].pass) != pass_) continue;
-    write_values(name_of_node(kept_[i].node) + slot(), kept_[i].node);
+    const std::string name = name_of_node(kept_[i].node);
+    if (schedule_.shared_calls > 0) {
+      code_.line("float {}_values[LEAF];", name);
+      write_values(name + "_values", kept_[i].node);
+      expression_.bind(kept_[i].node, name + "_values[e]");
+      write_shared_calls(i, true);
+      continue;
+    }
+    write_values(name + slot(), kept_[i].node);
     bind_to_leaf(kept_[i]);
     if (schedule_.staging == Staging::shared) write_kept_staged(i, true);
   }

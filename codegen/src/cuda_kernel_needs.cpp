@@ -94,6 +94,14 @@ std::vector<int> CudaKernelWriter::late_columns() const {
   return columns;
 }
 
+/// Values of outputs along the row that are known after the sums only.
+std::vector<int> CudaKernelWriter::late_row_outputs() const {
+  std::vector<int> out;
+  for (const Output& output : spec_.outputs)
+    if (!is_token_output(output) && !before_[static_cast<std::size_t>(output.value)]) out.push_back(output.value);
+  return out;
+}
+
 /// What the pass's reductions take from every element.
 std::vector<int> CudaKernelWriter::taken_by_pass() const {
   std::vector<int> out;

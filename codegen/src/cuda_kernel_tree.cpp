@@ -18,11 +18,33 @@ std::string CudaKernelWriter::identity(int reduction) const {
   return CudaExpression::literal(reduction_op(reduction) == Op::reduce_max ? -infinity : infinity, helpers_.is_wide());
 }
 
+/// A maximum of a 16-bit row as it was stored: two elements at once, and none is widened.
+bool CudaKernelWriter::takes_pairs(int reduction) const {
+  if (has_order(reduction) || tail_mask_ || fold_.leaf % 2 != 0) return false;
+  const Node& value = spec_.nodes[static_cast<std::size_t>(spec_.nodes[static_cast<std::size_t>(reduction)].a)];
+  if (value.op != Op::input) return false;
+  const Tensor& tensor = spec_.inputs[static_cast<std::size_t>(value.tensor)];
+  return tensor.extent == Extent::row && (tensor.dtype == DType::bf16 || tensor.dtype == DType::f16);
+}
+
+/// Of a reduction over a row input itself.
+DType CudaKernelWriter::dtype_of_operand(int reduction) const {
+  const Node& value = spec_.nodes[static_cast<std::size_t>(spec_.nodes[static_cast<std::size_t>(reduction)].a)];
+  return spec_.inputs[static_cast<std::size_t>(value.tensor)].dtype;
+}
+
 void CudaKernelWriter::write_lane_sums() {
   const std::string count = shape_.lanes_per_thread == 1    ? "SEGMENTS_PER_WARP"
                             : shape_.segments_per_warp == 1 ? "LANES_PER_THREAD"
                                                             : "SEGMENTS_PER_WARP * LANES_PER_THREAD";
   for (const int reduction : pass_reductions()) {
+    if (takes_pairs(reduction)) {
+      const bool is_bf16 = dtype_of_operand(reduction) == DType::bf16;
+      const bool largest = reduction_op(reduction) == Op::reduce_max;
+      code_.line("unsigned {}[1] = {{{}}};", own("lane_words", reduction),
+                 is_bf16 ? (largest ? "0xff80ff80u" : "0x7f807f80u") : (largest ? "0xfc00fc00u" : "0x7c007c00u"));
+      continue;
+    }
     if (chains_ == 1 || !has_order(reduction)) {
       code_.line("{} {} = {};", helpers_.real(), own("lane_sum", reduction), identity(reduction));
       continue;
@@ -51,6 +73,11 @@ void CudaKernelWriter::write_lane_extreme(int reduction) {
   const std::string extreme = lane_result(reduction);
   code_.blank();
   code_.comment("A maximum or minimum is the same in any order.");
+  if (takes_pairs(reduction)) {
+    const std::string widen = helpers_.widen(dtype_of_operand(reduction)), words = own("lane_words", reduction);
+    code_.line("float {} = {};", extreme,
+               combined(reduction, fmt::format("{}({}, 0)", widen, words), fmt::format("{}({}, 1)", widen, words)));
+  }
   if (shape_.threads_per_segment == 32 && !helpers_.is_wide()) {
     code_.line("{0} = {1}({0});", extreme, warp_extreme(reduction));
     return;

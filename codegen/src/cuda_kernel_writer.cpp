@@ -285,15 +285,39 @@ void CudaKernelWriter::write_pack(const std::string& words, DType dtype, const s
 /// Every element of the leaf joins the chains of the pass's reductions, first element first.
 void CudaKernelWriter::write_chains() {
   if (masked()) code_.open("if (live) {{");
+  std::vector<int> one_by_one;
+  for (const int reduction : pass_reductions()) {
+    if (!takes_pairs(reduction)) one_by_one.push_back(reduction);
+    else write_pairs(reduction);
+  }
+  if (!one_by_one.empty()) write_elements_of_chains(one_by_one);
+  if (masked()) code_.close();
+}
+
+/// Both elements of every word of the leaf join an extreme.
+void CudaKernelWriter::write_pairs(int reduction) {
+  const Node& value = spec_.nodes[static_cast<std::size_t>(spec_.nodes[static_cast<std::size_t>(reduction)].a)];
+  const std::string words = own("lane_words", reduction);
+  code_.unrolled("w", "LEAF / 2");
+  code_.line("{0}[0] = {1}({0}[0], {2}_words{3}[w]);", words,
+             helpers_.extreme_of_pairs(reduction_op(reduction), dtype_of_operand(reduction)), value.name, slot());
+  code_.close();
+}
+
+void CudaKernelWriter::write_elements_of_chains(const std::vector<int>& chained) {
+  std::vector<int> taken;
+  for (const int reduction : chained) {
+    const auto more = taken_by(spec_, reduction);
+    taken.insert(taken.end(), more.begin(), more.end());
+  }
   code_.unrolled("e", "LEAF");
   if (tail_mask_) code_.line("if (element + e >= ROW_LENGTH) continue;");
-  const std::vector<int> named = write_inner_values(taken_by_pass());
+  const std::vector<int> named = write_inner_values(taken);
   std::vector<std::pair<int, std::string>> rebound;
-  for (const int reduction : pass_reductions()) write_chain(reduction, rebound);
+  for (const int reduction : chained) write_chain(reduction, rebound);
   for (auto& [index, expression] : rebound) expression_.bind(index, std::move(expression));
   code_.close();
   for (int index : named) expression_.unbind(index);
-  if (masked()) code_.close();
 }
 
 /// `rebound`: values that get a name here, with what they were bound to.

@@ -65,9 +65,15 @@ class CudaKernelWriter {
   void write_carried();
   void keep_values();
   void write_kept();
+  void take_calls(const std::vector<int>& roots);
+  void write_shared_calls(std::size_t kept, bool to_shared);
+  std::string calls_slot() const;
+  std::string calls_slot_count() const;
   std::string staged_word(int first) const;
   void write_kept_staged(std::size_t kept, bool to_shared);
   void write_chains();
+  void write_pairs(int reduction);
+  void write_elements_of_chains(const std::vector<int>& chained);
   void write_chain(int reduction, std::vector<std::pair<int, std::string>>& rebound);
   void write_staged(bool to_shared);
   void write_outputs_of_leaf(bool late);
@@ -87,6 +93,7 @@ class CudaKernelWriter {
   std::vector<bool> used_after_carrying(const std::vector<int>& roots) const;
   void take_from_shared(const std::vector<int>& roots);
   std::vector<int> late_columns() const;
+  std::vector<int> late_row_outputs() const;
   std::vector<bool> needed_by_outputs(bool late) const;
   std::vector<bool> needed_in(KernelPart part) const;
   std::vector<bool> needed_by_passes(std::size_t first) const;
@@ -98,6 +105,8 @@ class CudaKernelWriter {
   std::string own(const std::string& name, int reduction) const;
   std::string lane_result(int reduction) const;
   bool has_order(int reduction) const { return reduction_op(reduction) == Op::sum; }
+  bool takes_pairs(int reduction) const;
+  DType dtype_of_operand(int reduction) const;
   std::string warp_extreme(int reduction);
   void write_lane_extreme(int reduction);
   bool is_token_output(const Output& output) const { return output.extent == Extent::token; }

@@ -35,6 +35,10 @@ void KeyValues::fail(const std::string& why) const {
   throw UsageError(fmt::format("{} \"{}\": {}", what_, text_, why));
 }
 
+bool KeyValues::has(std::string_view key) const {
+  return std::any_of(pairs_.begin(), pairs_.end(), [&](const auto& pair) { return pair.first == key; });
+}
+
 std::string KeyValues::word(std::string_view key) {
   for (auto it = pairs_.begin(); it != pairs_.end(); ++it) {
     if (it->first != key) continue;

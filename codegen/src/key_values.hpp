@@ -12,6 +12,7 @@ class KeyValues {
   /// `what` names the text in messages. With `heads`, the first word must be one of them.
   KeyValues(std::string_view what, std::string_view text, std::vector<std::string_view> heads = {});
   const std::string& head() const { return head_; }
+  bool has(std::string_view key) const;
   std::string word(std::string_view key);
   int number(std::string_view key, int least, int most);
   long long big_number(std::string_view key, long long least, long long most);

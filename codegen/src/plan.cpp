@@ -36,6 +36,9 @@ GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
           1 << 24, shape.block_threads * shape.leaves_per_thread * words_per_leaf(carried.dtype, fold) * 4));
   const int sums_per_row = shape.warps_per_row * (s.split == Split::cluster ? s.blocks_per_row : 1);
   const bool exchange = shape.warps_per_row > 1 || s.split == Split::cluster;
+  if (s.shared_calls > 0)
+    shape.staging_bytes = static_cast<int>(std::min<std::int64_t>(
+        std::int64_t{4} * fold.leaf * s.shared_calls * shape.block_threads * static_cast<std::int64_t>(kept_calls(spec).size()), 1 << 30));
   shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * (is_wide(spec) ? 8 : 4) * static_cast<int>(reductions(spec).size()) : 0);
   if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row;
   return shape;
@@ -96,6 +99,11 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
   if (s.staging == Staging::shared && carried_values(spec).empty())
     return "staging=shared: no value of the row is needed again after the sum";
   if (s.early_weights && s.staging != Staging::registers) return "weights=early needs staging=registers";
+  if (s.shared_calls < 0 || s.shared_calls > shape.leaves_per_thread)
+    return fmt::format("shared_calls={} of {} leaves per thread", s.shared_calls, shape.leaves_per_thread);
+  if (s.shared_calls > 0 && (s.staging != Staging::registers || kept_calls(spec).empty() || is_wide(spec)))
+    return "shared_calls is for staging=registers and a spec with calls that are needed again after the pass that makes them";
+  if (s.shared_calls > 0 && fold.leaf % 4 != 0) return fmt::format("shared_calls keeps four values together, a leaf has {}", fold.leaf);
   if (shape.shared_bytes > device.shared_per_block)
     return fmt::format("{} bytes of shared memory, a block has {}", shape.shared_bytes, device.shared_per_block);
   return {};

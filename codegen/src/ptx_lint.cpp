@@ -13,7 +13,7 @@ namespace {
 bool is_exact(const std::string& opcode) {
   static const std::regex exact(
       R"((add|sub|mul|fma|div|sqrt|rcp)\.rn\.f(32|64)|cvt\.rn\.(bf16|f16)(x2)?\.f32|cvt\.f32\.(bf16|f16)|(neg|abs|selp)\.f(32|64))"
-      R"(|cvt\.rn\.satfinite\.e4m3x2\.f32|cvt\.rni\.sat\.s8\.f32|cvt\.rn\.f32\.[su](8|16|32)|(max|min)\.NaN\.f32)"
+      R"(|cvt\.rn\.satfinite\.e4m3x2\.f32|cvt\.rni\.sat\.s8\.f32|cvt\.rn\.f32\.[su](8|16|32)|(max|min)\.NaN\.(f32|bf16x2|f16x2))"
       R"(|setp\.[a-z]+\.f(32|64)|(mov|ld|st|shfl)\.\S*)");
   return std::regex_match(opcode, exact);
 }

@@ -19,10 +19,11 @@ std::string_view name_of(Staging staging) { return staging_names[static_cast<std
 
 std::string text(const GpuSchedule& s) {
   return fmt::format(
-      "gpu threads={} rows={} blocks={} split={} staging={} vector={} weights={} memory={} launch={} resident={}",
+      "gpu threads={} rows={} blocks={} split={} staging={} vector={} weights={} memory={} launch={} resident={}{}",
       s.threads_per_row, s.rows_per_block, s.blocks_per_row, name_of(s.split), name_of(s.staging), s.vector,
       s.early_weights ? "early" : "late", s.streaming ? "streaming" : "cached",
-      s.dependent_launch ? "dependent" : "plain", s.resident_blocks);
+      s.dependent_launch ? "dependent" : "plain", s.resident_blocks,
+      s.shared_calls == 0 ? "" : fmt::format(" shared_calls={}", s.shared_calls));
 }
 
 std::string text(const CpuSchedule& s) {
@@ -53,6 +54,7 @@ Schedule parse_schedule(std::string_view text) {
   s.streaming = values.choice("memory", {"cached", "streaming"}) == 1;
   s.dependent_launch = values.choice("launch", {"plain", "dependent"}) == 1;
   s.resident_blocks = values.number("resident", 1, 64);
+  if (values.has("shared_calls")) s.shared_calls = values.number("shared_calls", 1, 64);
   values.finish();
   return s;
 }

@@ -203,8 +203,9 @@ void add_named(std::vector<PlanSet>& sets, bool few) {
     }
   }
   if (few) return;
-  // Rows that a cluster shares, and rows whose leaves are a loop.
-  for (const auto& [name, n, dtype] : {std::tuple{"softmax", std::int64_t{70001}, DType::bf16}, {"masked_softmax", 600001, DType::f16}})
+  // Rows that a cluster shares, rows whose calls wait in shared memory, and rows whose leaves are a loop.
+  for (const auto& [name, n, dtype] : {std::tuple{"softmax", std::int64_t{70001}, DType::bf16}, {"softmax", 20480, DType::bf16},
+                                       {"masked_softmax", 600001, DType::f16}})
     for (const NamedOperator& named : named_operators()) {
       if (named.name != name) continue;
       const Spec spec = named.make(n, dtype);

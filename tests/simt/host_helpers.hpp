@@ -63,6 +63,20 @@ inline float min_or_nan(float a, float b) {
   return a < b ? a : b;
 }
 
+/// Of 16-bit floats with their exponents in `exponent`: of either sign, patterns order like their numbers.
+inline unsigned short extreme_of_16_bits(unsigned a, unsigned b, unsigned exponent, bool largest) {
+  if ((a & 0x7fff) > exponent || (b & 0x7fff) > exponent) return 0x7fff;
+  const auto place = [](unsigned bits) { return bits & 0x8000 ? -1 - static_cast<int>(bits & 0x7fff) : static_cast<int>(bits); };
+  return static_cast<unsigned short>((place(a) > place(b)) == largest ? a : b);
+}
+inline unsigned extreme_of_pairs(unsigned a, unsigned b, unsigned exponent, bool largest) {
+  return extreme_of_16_bits(a & 0xffff, b & 0xffff, exponent, largest) | unsigned{extreme_of_16_bits(a >> 16, b >> 16, exponent, largest)} << 16;
+}
+inline unsigned max_or_nan_pair_bf16(unsigned a, unsigned b) { return extreme_of_pairs(a, b, 0x7f80, true); }
+inline unsigned min_or_nan_pair_bf16(unsigned a, unsigned b) { return extreme_of_pairs(a, b, 0x7f80, false); }
+inline unsigned max_or_nan_pair_f16(unsigned a, unsigned b) { return extreme_of_pairs(a, b, 0x7c00, true); }
+inline unsigned min_or_nan_pair_f16(unsigned a, unsigned b) { return extreme_of_pairs(a, b, 0x7c00, false); }
+
 inline unsigned bf16_of(float value) {
   const unsigned bits = __float_as_uint(value), rest = bits & 0xffff;
   if (value != value) return 0x7fff;

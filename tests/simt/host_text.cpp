@@ -11,7 +11,14 @@ namespace isofold::simt {
 namespace {
 
 /// Functions of host_helpers.hpp. Generated names may go on with a suffix, such as load_16_streaming.
-constexpr std::array<std::string_view, 24> host_helpers{"choose", "load_1", "store_1", "pack_e4m3", "pack_i8", "max_or_nan", "min_or_nan","load_16",
+constexpr std::array<std::string_view, 28> host_helpers{"choose", "load_1", "store_1", "pack_e4m3", "pack_i8",
+                                                        "max_or_nan_pair_bf16",
+                                                        "max_or_nan_pair_f16",
+                                                        "min_or_nan_pair_bf16",
+                                                        "min_or_nan_pair_f16",
+                                                        "max_or_nan",
+                                                        "min_or_nan",
+                                                        "load_16",
                                                         "load_8",
                                                         "load_4",
                                                         "load_2",

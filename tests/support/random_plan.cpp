@@ -168,6 +168,7 @@ GpuSchedule random_gpu_schedule(const Choose& choose) {
   schedule.streaming = choose(2) == 1;
   schedule.dependent_launch = choose(2) == 1;
   schedule.resident_blocks = 1 + static_cast<int>(choose(4));
+  if (schedule.staging == Staging::registers && choose(4) == 0) schedule.shared_calls = 1 + static_cast<int>(choose(4));
   return schedule;
 }
 

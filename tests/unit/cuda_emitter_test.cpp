@@ -96,8 +96,8 @@ TEST_CASE("the PTX lint finds what would change a bit, and only that") {
   CHECK(lint_ptx("  add.rn.f32 %f1, %f2, %f3;\n  fma.rn.f32 %f1, %f2, %f3, %f4;\n  mad.lo.s32 %r1, %r2, %r3, %r4;\n").empty());
   CHECK(lint_ptx("  cvt.rn.bf16x2.f32 %r1, %f1, %f2; // ex2.approx in a comment\n  atom.global.add.u32 %r1, [%rd1], 1;\n").empty());
   CHECK(lint_ptx("  rcp.rn.f32 %f1, %f2;\n  sqrt.rn.f32 %f1, %f2;\n  div.rn.f32 %f1, %f2, %f3;\n").empty());
-  CHECK(lint_ptx("  max.NaN.f32 %f1, %f2, %f3;\n  redux.sync.max.s32 %r1, %r2, %r3;\n  cvt.rn.f32.u16 %f1, %rs1;\n").empty());
-  for (const char* bad : {"max.ftz.f32 %f1, %f2, %f3;", "min.f32 %f1, %f2, 0f00000000;", "max.f32 %f1, %f2, %f3;", "ex2.approx.f32 %f1, %f2;", "add.ftz.f32 %f1, %f2, %f3;", "mad.rn.f32 %f1, %f2, %f3, %f4;",
+  CHECK(lint_ptx("  max.NaN.f32 %f1, %f2, %f3;\n  min.NaN.bf16x2 %r1, %r2, %r3;\n  redux.sync.max.s32 %r1, %r2, %r3;\n  cvt.rn.f32.u16 %f1, %rs1;\n").empty());
+  for (const char* bad : {"max.ftz.f32 %f1, %f2, %f3;", "min.f32 %f1, %f2, 0f00000000;", "max.bf16x2 %r1, %r2, %r3;", "max.f32 %f1, %f2, %f3;", "ex2.approx.f32 %f1, %f2;", "add.ftz.f32 %f1, %f2, %f3;", "mad.rn.f32 %f1, %f2, %f3, %f4;",
                           "@%p1 add.f32 %f1, %f2, %f3;", "mul.f32 %f1, %f2, %f3;", "red.global.add.f32 [%rd1], %f1;",
                           "atom.global.add.f32 %f1, [%rd1], %f1;", "div.full.f32 %f1, %f2, %f3;", "fma.f32 %f1, %f2, %f3, %f4;",
                           "add.rz.f32 %f1, %f2, %f3;", "fma.rm.f32 %f1, %f2, %f3, %f4;", "rcp.rz.f32 %f1, %f2;",

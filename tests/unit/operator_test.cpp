@@ -2,7 +2,6 @@
 
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cost_model.hpp>
-#include <isofold/codegen/cpu_backend.hpp>
 #include <isofold/tuner.hpp>
 
 #include <doctest/doctest.h>
@@ -94,7 +93,8 @@ TEST_CASE("a slot keeps its first kernel") {
 TEST_CASE("alignment classes that come to the same kernel share it") {
   const Spec odd = rms_norm({.n = 4097});
   const LaunchTable gpu(odd, default_fold(odd), device, {{1, GpuSchedule{.threads_per_row = 128}, ""}});
-  const LaunchTable cpu(spec, fold, host_cpu_traits(), {{1, CpuSchedule{}, ""}});
+  const DeviceTraits some_cpu{.kind = DeviceTraits::Kind::cpu, .vector_width = 8, .threads = 1};
+  const LaunchTable cpu(spec, fold, some_cpu, {{1, CpuSchedule{}, ""}});
   for (int alignment_class = 1; alignment_class < alignment_classes; ++alignment_class) {
     CHECK(gpu.same_kernel(0, 0, alignment_class));
     CHECK(cpu.same_kernel(0, 0, alignment_class));

@@ -4,6 +4,7 @@
 #include <isofold/codegen/cost_model.hpp>
 #include <isofold/codegen/plan.hpp>
 #include <isofold/codegen/rms_norm.hpp>
+#include <isofold/codegen/softmax.hpp>
 
 #include <set>
 
@@ -31,6 +32,11 @@ TEST_CASE("schedules and devices have texts that parse back") {
   GpuSchedule gpu{.threads_per_row = 256, .blocks_per_row = 4, .split = Split::cluster, .staging = Staging::shared,
                   .vector = 8, .early_weights = false, .streaming = true, .dependent_launch = true, .resident_blocks = 3};
   CHECK(parse_schedule(text(gpu)) == Schedule(gpu));
+  CHECK(text(gpu).find("shared_calls") == std::string::npos);
+  gpu.shared_calls = 4;
+  CHECK(text(gpu).ends_with(" shared_calls=4"));
+  CHECK(parse_schedule(text(gpu)) == Schedule(gpu));
+  CHECK_THROWS_AS(parse_schedule(text(gpu) + " shared_calls=4"), UsageError);
   const CpuSchedule cpu{.width = 16, .streaming = true};
   CHECK(parse_schedule(text(cpu)) == Schedule(cpu));
   CHECK(parse_device_traits(text(h100)) == h100);
@@ -65,6 +71,13 @@ TEST_CASE("make_plan names the broken rule") {
   broken([](auto& s) { s.threads_per_row = 64; }, "128 elements per thread");
   broken([](auto& s) { s.staging = Staging::shared, s.early_weights = true; }, "weights=early");
   broken([](auto& s) { s.resident_blocks = 9; }, "a multiprocessor holds 2048 threads");
+  broken([](auto& s) { s.shared_calls = 1; }, "calls that are needed again");
+  const Spec exps = softmax({.n = 8192, .dtype = DType::bf16});
+  CHECK(rule(exps, {.threads_per_row = 256, .vector = 8, .shared_calls = 4}).empty());
+  CHECK(rule(exps, {.threads_per_row = 256, .vector = 8, .shared_calls = 5}).find("of 4 leaves") != std::string::npos);
+  CHECK(rule(exps, {.threads_per_row = 256, .staging = Staging::reread, .vector = 8, .shared_calls = 1}).find("staging=registers") != std::string::npos);
+  CHECK(make_plan(exps, {.leaf = 2, .lanes = 32, .segments = 32}, GpuSchedule{.threads_per_row = 1024, .vector = 2, .shared_calls = 1}, h100)
+            .broken_rule().find("four values") != std::string::npos);
   DeviceTraits old = a100;
   old.arch = 75;
   broken([](auto&) {}, "sm_75 is too old", old);

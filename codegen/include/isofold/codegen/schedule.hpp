@@ -28,6 +28,7 @@ struct GpuSchedule {
   bool streaming = false;       // row loads do not allocate in L1, stores are evicted first
   bool dependent_launch = false;  // programmatic dependent launch (sm_90 and later)
   int resident_blocks = 1;      // the compiler keeps registers few enough for this many blocks on a multiprocessor
+  int shared_calls = 0;         // staging=registers: leaves of a thread whose calls wait in shared memory, the others' in registers
   bool operator==(const GpuSchedule&) const = default;
 };
 
@@ -41,7 +42,8 @@ struct CpuSchedule {
 using Schedule = std::variant<GpuSchedule, CpuSchedule>;
 
 /// "gpu threads=512 rows=1 blocks=1 split=none staging=registers vector=8 weights=early memory=streaming
-/// launch=dependent resident=2", or "cpu width=8 memory=cached". parse_schedule reads it back; UsageError otherwise.
+/// launch=dependent resident=2", with " shared_calls=4" behind it unless that is 0, or "cpu width=8 memory=cached".
+/// parse_schedule reads it back; UsageError otherwise.
 std::string text(const GpuSchedule& schedule);
 std::string text(const CpuSchedule& schedule);
 std::string text(const Schedule& schedule);
