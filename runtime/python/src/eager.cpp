@@ -2,6 +2,7 @@
 
 #include <isofold/error.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -77,10 +78,8 @@ class Eager {
  public:
   Eager(nb::object resolve, bool reduces) : resolve_(std::move(resolve)), reduces_(reduces) {}
 
-  nb::object call(nb::handle x, nb::handle a, nb::handle b, std::int64_t n, double eps) {
-    return run({x, a, b}, n, eps, {});
-  }
-  nb::object call_out(nb::handle x, nb::handle a, nb::handle b, std::int64_t n, double eps, nb::handle first, nb::handle second) {
+  /// The results: `first` and `second` where they are given, else made here. The first one is returned.
+  nb::object call(nb::handle x, nb::handle a, nb::handle b, std::int64_t n, double eps, nb::handle first, nb::handle second) {
     return run({x, a, b}, n, eps, {first, second});
   }
 
@@ -153,11 +152,13 @@ class Eager {
     }
     const std::size_t count = op->tensors().size() - op->inputs();
     std::array<nb::object, 2> results;
+    const int dimensions = reduces_ ? x.ndim - 1 : x.ndim;
     for (std::size_t i = 0; i < count; ++i) {
-      results[i] = given[i].is_valid() ? nb::borrow(given[i]) : make_output(objects[0], x);
+      results[i] = given[i].is_none() ? make_output(objects[0], x) : nb::borrow(given[i]);
       TensorView view;
       Rows rows;
-      if (!read(results[i], view) || !suits(view, op->tensors()[op->inputs() + i], rows) || rows.count != tokens) return not_taken();
+      if (!read(results[i], view) || !suits(view, op->tensors()[op->inputs() + i], rows)) return not_taken();
+      if (view.tensor.ndim != dimensions || !std::equal(x.shape, x.shape + dimensions, view.tensor.shape)) return not_taken();
       outputs[i] = {view.data(), rows.stride};
     }
     CUstream_st* const stream = key.device < 0 ? nullptr : stream_of(nb::none(), {views.data(), 1}, key.device);
@@ -166,7 +167,7 @@ class Eager {
       const WithoutGil others_run;
       launched.launch(stream, std::span(inputs).first(place), std::span(outputs).first(count), tokens);
     }
-    return given[0].is_valid() ? nb::none() : std::move(results[0]);
+    return std::move(results[0]);
   }
 
   nb::object make_output(nb::handle x, const dlpack::Tensor& tensor) const {
@@ -200,9 +201,8 @@ void bind_eager(nb::module_& m) {
   });
   nb::class_<Eager>(m, "Eager")
       .def(nb::init<nb::object, bool>(), nb::arg("resolve"), nb::arg("reduces"))
-      .def("__call__", &Eager::call, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"), nb::arg("eps"))
-      .def("out", &Eager::call_out, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"), nb::arg("eps"),
-           nb::arg("first"), nb::arg("second"));
+      .def("__call__", &Eager::call, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"), nb::arg("eps"),
+           nb::arg("first") = nb::none(), nb::arg("second") = nb::none());
 }
 
 }  // namespace isofold::python

@@ -43,3 +43,28 @@ class Block(torch.nn.Module):
 
 def inputs(width=256, dtype=torch.bfloat16, device="cpu"):
     return torch.randn(MOST_TOKENS, width, generator=torch.Generator().manual_seed(2)).to(device, dtype)
+
+
+def main():
+    """Prints for how many batch sizes some row has other bits than in the largest batch, without the mode and in it."""
+    import isofold.torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, x = Block(device=device), inputs(device=device)
+    sizes = range(1, MOST_TOKENS + 1) if device == "cuda" else range(1, MOST_TOKENS + 1, 37)
+
+    def different():
+        whole = model(x)
+        return sum(not torch.equal(model(x[:size]).view(torch.int16), whole[:size].view(torch.int16)) for size in sizes)
+
+    with torch.inference_mode():
+        print(f"{device}, PyTorch {torch.__version__}: a transformer block over 1 to {MOST_TOKENS} tokens, {len(sizes)} batch sizes")
+        print(f"PyTorch: rows differ from those of the largest batch in {different()} of them")
+        with isofold.torch.batch_invariant_mode(device):
+            print(f"batch-invariant mode: in {different()} of them")
+    for line in isofold.torch.coverage():
+        print(f"{line.operator}: {line.taken} calls, passed on {line.passed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ kernel that was there before. Kernels sit below autograd: a backward pass is PyT
 operators and has no backward of its own, so where a gradient is needed it stays as it is."""
 import contextlib
 import dataclasses
+import functools
 import math
 import threading
 import warnings
@@ -70,7 +71,7 @@ def _reduction(function):
         if dtype is not None and dtype not in WIDE_NAMES:
             raise _Pass(f"a result of {dtype}")
         _check_length(x, dim or range(x.dim()))
-        return function(x, list(dim) if dim else None, keepdim, dtype=dtype)
+        return function(x, dim[0] if dim and len(dim) == 1 else dim, keepdim, dtype=dtype)
 
     return compute
 
@@ -82,6 +83,13 @@ def _rms_norm(x, normalized_shape, weight=None, eps=None):
         raise _Pass(f"a weight of another dtype ({weight.dtype} for {x.dtype})")
     _check_length(x, range(-len(normalized_shape), 0))
     return _functions.rms_norm(x, normalized_shape, weight, eps)
+
+
+@functools.lru_cache(maxsize=None)
+def _layer_norm_spec(n, dtype, statistics, options):
+    """layer_norm's Spec with the statistics as further results."""
+    spec = isofold.spec("layer_norm", n, dtype, **dict(options))
+    return spec.removesuffix(" }") + f"; mean: {statistics} = add(centre, rest); rstd: {statistics} = r }}"
 
 
 def _native_layer_norm(x, normalized_shape, weight, bias, eps):
@@ -102,9 +110,7 @@ def _native_layer_norm(x, normalized_shape, weight, bias, eps):
     options = list(_operators.norm_options(eps, x, weight, bias=bias))
     if bias is None:
         options.append(("bias", False))
-    spec = isofold.spec("layer_norm", n, NAMES[x.dtype], **dict(options))
-    name = NAMES[statistics]
-    spec = spec.removesuffix(" }") + f"; mean: {name} = add(centre, rest); rstd: {name} = r }}"
+    spec = _layer_norm_spec(n, NAMES[x.dtype], NAMES[statistics], tuple(options))
     rows = _library.rows(_functions.flat(x, count, n), n)
     leading = x.shape[: x.dim() - count]
     y = x.new_empty(x.shape)
@@ -144,8 +150,11 @@ def _kernel(name, device, original):
 
     def kernel(keyset, x, *arguments, **named):
         try:
-            # Autograd has recorded what it needs above; here it would only refuse.
-            with torch.no_grad():
+            if torch.is_grad_enabled():
+                # Autograd has recorded what it needs above; here it would only refuse.
+                with torch.no_grad():
+                    result = compute(x, *arguments, **named)
+            else:
                 result = compute(x, *arguments, **named)
         except _Pass as reason:
             counts.passed[str(reason)] = counts.passed.get(str(reason), 0) + 1

@@ -114,11 +114,11 @@ def rms_norm(input, normalized_shape, weight=None, eps=None, *, weight_mode="f32
     weight_mode "after_cast" rounds to the dtype before the weight multiplies; weight_offset_one multiplies by 1 + weight."""
     if eps is None:
         eps = 1.1920928955078125e-07
-    if not _is_compiling() and out is None and len(normalized_shape) == 1:
+    if not _is_compiling() and len(normalized_shape) == 1:
         eager = _eager_rms_norm
         if weight_mode != "f32" or weight_offset_one:
             eager = _eager_norm("rms_norm", ("weight",), weight_mode, weight_offset_one)
-        result = eager(input, weight, None, normalized_shape[0], eps)
+        result = eager(input, weight, None, normalized_shape[0], eps, out)
         if result is not NotImplemented:
             return result
     count, n = check_normalized(input, normalized_shape, weight)
@@ -138,15 +138,15 @@ def fused_add_rms_norm(
         eager = _eager_add_rms_norm
         if weight_mode != "f32" or weight_offset_one or residual_mode != "f32_sum":
             eager = _eager_norm("add_rms_norm", ("residual", "weight"), weight_mode, weight_offset_one, residual_mode)
-        if eager.out(input, residual, weight, -1, eps, input, residual) is not NotImplemented:
+        if eager(input, residual, weight, -1, eps, input, residual) is not NotImplemented:
             return
     _ops.fused_add_rms_norm(input, residual, weight, eps, weight_mode, weight_offset_one, residual_mode)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, *, out=None):
     """(input - mean) / sqrt(variance + eps) * weight + bias, as torch.nn.functional.layer_norm."""
-    if not _is_compiling() and out is None and len(normalized_shape) == 1:
-        result = _eager_layer_norm(input, weight, bias, normalized_shape[0], eps)
+    if not _is_compiling() and len(normalized_shape) == 1:
+        result = _eager_layer_norm(input, weight, bias, normalized_shape[0], eps, out)
         if result is not NotImplemented:
             return result
     count, n = check_normalized(input, normalized_shape, weight, bias)
@@ -167,8 +167,8 @@ def _axis(input, dim):
 def _softmax(name, eager, input, dim, dtype, out):
     if dim is None:
         raise isofold.UsageError(f"{name} needs dim")
-    if not _is_compiling() and dtype is None and out is None and (dim == -1 or dim + 1 == input.dim()):
-        result = eager(input, None, None, -1, 0.0)
+    if not _is_compiling() and dtype is None and (dim == -1 or dim + 1 == input.dim()):
+        result = eager(input, None, None, -1, 0.0, out)
         if result is not NotImplemented:
             return result
     axis = _axis(input, dim)
@@ -197,10 +197,11 @@ def log_softmax(input, dim, dtype=None, *, out=None):
 
 
 def _reduction(name, eager, input, dim, keepdim, dtype, out):
-    if type(dim) is int and not keepdim and dtype is None and out is None and not _is_compiling() and (dim == -1 or dim + 1 == input.dim()):
-        result = eager(input, None, None, -1, 0.0)
-        if result is not NotImplemented:
-            return result
+    if type(dim) is int and dtype is None and not _is_compiling() and (dim == -1 or dim + 1 == input.dim()):
+        if not keepdim or out is None:
+            result = eager(input, None, None, -1, 0.0, out)
+            if result is not NotImplemented:
+                return result.unsqueeze(-1) if keepdim else result
     dims = (dim,) if isinstance(dim, int) else tuple(dim or ())
     axes = sorted({_axis(input, one) for one in dims} or range(input.dim()))
     if len(axes) < len(dims):
