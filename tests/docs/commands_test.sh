@@ -70,6 +70,10 @@ listed() {
       if grep -q "{\"name\": \"${name%% *}\"" "$root/CMakePresets.json"; then skip "$place  (builds)  $command"
       else fail "$place  $command: no such preset"; fi ;;
     'cmake --install build/release '*) skip "$place  (tests/package installs)  $command" ;;
+    'pip install ./runtime/python') skip "$place  (tests/python installs)  $command" ;;
+    'python3 tools/python/eager_time.py')  # needs the package and PyTorch; tests/python runs it
+      if [ -f "$root/tools/python/eager_time.py" ]; then skip "$place  (tests/python runs it)  $command"
+      else fail "$place  $command: no such script"; fi ;;
     *) return 1 ;;
   esac
 }

@@ -145,6 +145,20 @@ def test_it_says_what_it_cannot_override():
         pass
 
 
+def test_some_operators_alone(device):
+    x = torch.randn(5, 96, device=device)
+    before = counts(device)
+    with ours.batch_invariant_mode(device, ("aten::_softmax", "sum.dim_IntList")):
+        x.softmax(-1), x.sum(0), x.log_softmax(-1)
+        with pytest.raises(isofold.UsageError, match="fewer devices or operators"):
+            ours.enable_batch_invariant_mode(device)
+    now = counts(device)
+    assert now["aten::_softmax"] == before.get("aten::_softmax", 0) + 1
+    assert now.get("aten::_log_softmax") == before.get("aten::_log_softmax")
+    with pytest.raises(isofold.UsageError, match='operators has "mm"; allowed are _softmax, _log_softmax'):
+        ours.enable_batch_invariant_mode(device, ("mm",))
+
+
 def test_modes_and_subclasses_of_pytorch_go_on_working(device):
     from torch._subclasses.fake_tensor import FakeTensorMode
 

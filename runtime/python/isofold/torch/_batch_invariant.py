@@ -135,7 +135,7 @@ _KEYS = {"cuda": "CUDA", "cpu": "CPU"}
 _lock = threading.Lock()
 _counts = {}  # (operator, device): Coverage
 _library_of_overrides = None
-_enabled = []  # the devices of each enable that was not disabled
+_enabled = []  # (operator, device) pairs of each enable that was not disabled
 
 
 def _is_plain(*tensors):
@@ -180,22 +180,20 @@ def _autograd_rms_norm(kernel, counts, original):
     return check
 
 
-def _install(devices):
+def _install(pairs):
     library = torch.library.Library("aten", "IMPL")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*Overriding a previously registered kernel", category=UserWarning)
             warnings.filterwarnings("ignore", message="Warning only once for all operators", category=UserWarning)
-            for device in devices:
+            for name, device in pairs:
                 key = _KEYS[device]
-                for name in _KERNELS:
-                    original = torch.library.get_kernel(f"aten::{name}", key)
-                    kernel = _kernel(name, device, original)
-                    if name == "rms_norm":
-                        composed = torch.library.get_kernel("aten::rms_norm", f"Autograd{key}")
-                        check = _autograd_rms_norm(kernel, _counts[name, device], composed)
-                        library.impl(name, check, f"Autograd{key}", with_keyset=True)
-                    library.impl(name, kernel, key, with_keyset=True)
+                kernel = _kernel(name, device, torch.library.get_kernel(f"aten::{name}", key))
+                if name == "rms_norm":
+                    composed = torch.library.get_kernel("aten::rms_norm", f"Autograd{key}")
+                    check = _autograd_rms_norm(kernel, _counts[name, device], composed)
+                    library.impl(name, check, f"Autograd{key}", with_keyset=True)
+                library.impl(name, kernel, key, with_keyset=True)
     except BaseException:
         library._destroy()
         raise
@@ -221,18 +219,27 @@ def _usable(devices):
     return tuple(found)
 
 
-def enable_batch_invariant_mode(devices=None):
+def _named(operators):
+    names = tuple(_KERNELS) if operators is None else tuple(name.removeprefix("aten::") for name in operators)
+    for name in names:
+        if name not in _KERNELS:
+            raise isofold.UsageError(f'operators has "{name}"; allowed are {", ".join(_KERNELS)}')
+    return names
+
+
+def enable_batch_invariant_mode(devices=None, operators=None):
     """From now on these operators of PyTorch are Isofold's, in every thread of the process: aten::_softmax, _log_softmax,
-    mean.dim, sum.dim_IntList, native_layer_norm, rms_norm. devices: "cuda", "cpu" or both; None: those that work. Calls nest:
-    each takes one disable_batch_invariant_mode. Raises UsageError where nothing can be overridden."""
+    mean.dim, sum.dim_IntList, native_layer_norm, rms_norm. devices: "cuda", "cpu" or both; None: those that work. operators: the
+    names of some of them, None: all. Calls nest: each takes one disable_batch_invariant_mode. Raises UsageError where nothing can
+    be overridden, RuntimeError where other Python code has overridden one of the operators."""
     global _library_of_overrides
     with _lock:
-        usable = _usable(devices)
+        pairs = {(name, device) for device in _usable(devices) for name in _named(operators)}
         if not _enabled:
-            _library_of_overrides = _install(usable)
-        elif not set(usable) <= set(_enabled[0]):
-            raise isofold.UsageError(f"batch-invariant mode is enabled for {', '.join(_enabled[0])} alone; disable it first")
-        _enabled.append(usable)
+            _library_of_overrides = _install(sorted(pairs))
+        elif not pairs <= _enabled[0]:
+            raise isofold.UsageError("batch-invariant mode is enabled for fewer devices or operators; disable it first")
+        _enabled.append(pairs)
 
 
 def disable_batch_invariant_mode():
@@ -254,9 +261,9 @@ def is_batch_invariant_mode_enabled():
 
 
 @contextlib.contextmanager
-def batch_invariant_mode(devices=None):
-    """The mode for as long as a `with` block takes."""
-    enable_batch_invariant_mode(devices)
+def batch_invariant_mode(devices=None, operators=None):
+    """The mode for as long as a `with` block takes; arguments as of enable_batch_invariant_mode."""
+    enable_batch_invariant_mode(devices, operators)
     try:
         yield
     finally:
