@@ -126,7 +126,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None, *, weight_mode="f32
     if out is not None and count == 1:
         _ops.rms_norm.out(x, w, eps, weight_mode, weight_offset_one, out=out)
         return out
-    return _finish(_ops.rms_norm(x, w, eps, weight_mode, weight_offset_one).view(input.shape), out)
+    result = _ops.rms_norm(x, w, eps, weight_mode, weight_offset_one)
+    return _finish(result if count == 1 else result.view(input.shape), out)
 
 
 def fused_add_rms_norm(
@@ -154,7 +155,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, *, out
     if out is not None and count == 1:
         _ops.layer_norm.out(x, w, b, eps, out=out)
         return out
-    return _finish(_ops.layer_norm(x, w, b, eps).view(input.shape), out)
+    result = _ops.layer_norm(x, w, b, eps)
+    return _finish(result if count == 1 else result.view(input.shape), out)
 
 
 def _axis(input, dim):
