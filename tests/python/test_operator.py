@@ -112,3 +112,19 @@ def test_what_an_operator_says_of_itself(cpu):
     assert norm.boundaries()[0] == 1
     other = cpu.operator("rms_norm", n=4096, dtype="bf16", fold="leaf=8 lanes=1 segments=1")
     assert other.bits_id != norm.bits_id
+
+
+def test_the_options_of_a_runtime(cpu, tmp_path):
+    norm = isofold.Runtime("cpu", require_tuned=True).operator("rms_norm", n=100, dtype="f32")
+    with pytest.raises(isofold.UsageError, match="cost model"):
+        norm.prepare([1])
+    bundled = isofold.Runtime("cpu", cache_folder="off", require_bundled=True).operator("sum", n=100, dtype="f32")
+    with pytest.raises(isofold.UsageError, match="bundle"):
+        bundled(rows(1, 100))
+    with pytest.raises(isofold.UsageError, match="nothing.jsonl"):
+        isofold.Runtime("cpu", tables=[str(tmp_path / "nothing.jsonl")])
+    runtime = isofold.Runtime("cpu", record=str(tmp_path / "record"))
+    sums = runtime.operator("sum", n=100, dtype="f32")
+    sums(rows(7, 100))
+    del runtime, sums
+    assert "row_sum N=100" in (tmp_path / "record").read_text()

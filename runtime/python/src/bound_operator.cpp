@@ -32,7 +32,8 @@ nb::object module_if_loaded(const char* name) {
 
 }  // namespace
 
-Home::Home(const Runtime& runtime) : ordinal_(ordinal_of(runtime.device_name())), generation_(process_generation()) {
+Home::Home(const Runtime& runtime)
+    : ordinal_(ordinal_of(runtime.device_name())), generation_(process_generation()) {
   if (on_gpu()) last_generation_with_gpu.store(generation_);
 }
 
@@ -40,15 +41,19 @@ bool Home::is_here() const { return generation_ == process_generation(); }
 
 void Home::check() const {
   if (on_gpu() && !is_here()) [[unlikely]]
-    refuse("this process was forked from one that had opened the GPU, and CUDA does not work in it. Start processes with "
-           "multiprocessing's \"spawn\" or \"forkserver\", or make the Runtime after the fork only");
+    refuse(
+        "this process was forked from one that had opened the GPU, and CUDA does not work in it. Start "
+        "processes with "
+        "multiprocessing's \"spawn\" or \"forkserver\", or make the Runtime after the fork only");
 }
 
 void check_no_gpu_before_fork(const std::string& device) {
   const int with_gpu = last_generation_with_gpu.load();
   if (with_gpu < 0 || with_gpu == process_generation() || device == "cpu") return;
-  refuse("this process was forked from one that had opened the GPU, and CUDA does not work in it. Start processes with "
-         "multiprocessing's \"spawn\" or \"forkserver\", or use device=\"cpu\" here");
+  refuse(
+      "this process was forked from one that had opened the GPU, and CUDA does not work in it. Start "
+      "processes with "
+      "multiprocessing's \"spawn\" or \"forkserver\", or use device=\"cpu\" here");
 }
 
 void check_no_gradient(nb::handle tensor, std::string_view name) {
@@ -57,8 +62,10 @@ void check_no_gradient(nb::handle tensor, std::string_view name) {
   if (!needed.is(Py_True)) return;
   const nb::object torch = module_if_loaded("torch");
   if (!torch.is_valid() || !nb::cast<bool>(torch.attr("is_grad_enabled")())) return;
-  refuse(fmt::format("{} requires a gradient, and Isofold's operators are forward only: call them under torch.no_grad() or "
-                     "torch.inference_mode(), or pass {}.detach()", name, name));
+  refuse(fmt::format(
+      "{} requires a gradient, and Isofold's operators are forward only: call them under torch.no_grad() or "
+      "torch.inference_mode(), or pass {}.detach()",
+      name, name));
 }
 
 CUstream_st* stream_of(nb::handle stream, std::span<const TensorView> views, int ordinal) {
@@ -67,9 +74,12 @@ CUstream_st* stream_of(nb::handle stream, std::span<const TensorView> views, int
     std::uintptr_t address = 0;
     if (nb::try_cast(stream, address)) return pointer(address);
     for (const char* name : {"cuda_stream", "ptr"})
-      if (nb::hasattr(stream, name) && nb::try_cast(nb::handle(nb::object(stream.attr(name))), address)) return pointer(address);
-    if (nb::hasattr(stream, "__cuda_stream__")) return pointer(nb::cast<std::uintptr_t>(stream.attr("__cuda_stream__")()[1]));
-    throw nb::type_error("stream must be the address of a CUDA stream, or an object with cuda_stream, ptr or __cuda_stream__");
+      if (nb::hasattr(stream, name) && nb::try_cast(nb::handle(nb::object(stream.attr(name))), address))
+        return pointer(address);
+    if (nb::hasattr(stream, "__cuda_stream__"))
+      return pointer(nb::cast<std::uintptr_t>(stream.attr("__cuda_stream__")()[1]));
+    throw nb::type_error(
+        "stream must be the address of a CUDA stream, or an object with cuda_stream, ptr or __cuda_stream__");
   }
   for (const TensorView& view : views)
     if (view.api != nullptr) {
@@ -77,7 +87,8 @@ CUstream_st* stream_of(nb::handle stream, std::span<const TensorView> views, int
       if (view.api->current_stream(dlpack::cuda, ordinal, &current) != 0) throw nb::python_error();
       return static_cast<CUstream_st*>(current);
     }
-  if (const nb::object torch = module_if_loaded("torch"); torch.is_valid() && nb::cast<bool>(torch.attr("cuda").attr("is_initialized")()))
+  if (const nb::object torch = module_if_loaded("torch");
+      torch.is_valid() && nb::cast<bool>(torch.attr("cuda").attr("is_initialized")()))
     return pointer(nb::cast<std::uintptr_t>(torch.attr("_C").attr("_cuda_getCurrentRawStream")(ordinal)));
   if (const nb::object cupy = module_if_loaded("cupy"); cupy.is_valid())
     return pointer(nb::cast<std::uintptr_t>(cupy.attr("cuda").attr("get_current_stream")().attr("ptr")));
@@ -91,8 +102,10 @@ Rows check_tensor(const Spec& spec, const TensorFacts& facts, const TensorView& 
     return fmt::format("{} has shape {}, it must be {}", facts.name, view.shape_text(), shape);
   };
   if (!holds(view.tensor.dtype, facts.dtype))
-    refuse(fmt::format("{} is {}, this operator takes {}", facts.name, view.dtype_name(), name_of(facts.dtype)));
-  if (facts.output && view.read_only) refuse(fmt::format("{} is written, but its memory is read-only", facts.name));
+    refuse(
+        fmt::format("{} is {}, this operator takes {}", facts.name, view.dtype_name(), name_of(facts.dtype)));
+  if (facts.output && view.read_only)
+    refuse(fmt::format("{} is written, but its memory is read-only", facts.name));
   const int ndim = view.tensor.ndim;
   const std::int64_t* const shape = view.tensor.shape;
   if (facts.extent == Extent::scalar) {
@@ -102,31 +115,43 @@ Rows check_tensor(const Spec& spec, const TensorFacts& facts, const TensorView& 
   }
   if (facts.extent == Extent::token) {
     const auto rows = rows_of(view, ndim);
-    if (!rows) refuse(fmt::format("{} has shape {} with numbers that have no one distance from each other", facts.name, view.shape_text()));
+    if (!rows)
+      refuse(fmt::format("{} has shape {} with numbers that have no one distance from each other", facts.name,
+                         view.shape_text()));
     return *rows;
   }
   const bool grouped = facts.groups > 1;
   const int own = grouped ? 2 : 1;  // dimensions of what is not counted
   const bool column = facts.extent == Extent::column;
   const std::string row = grouped ? fmt::format("{}, {}", facts.groups, spec.n) : fmt::format("{}", spec.n);
-  const std::string wanted = column ? fmt::format("[{}]", row) : fmt::format("[tokens, {}], with any number of dimensions before the last", row);
-  if (ndim < own || (column && ndim != own) || shape[ndim - 1] != spec.n || (grouped && shape[ndim - 2] != facts.groups))
+  const std::string wanted =
+      column ? fmt::format("[{}]", row)
+             : fmt::format("[tokens, {}], with any number of dimensions before the last", row);
+  if (ndim < own || (column && ndim != own) || shape[ndim - 1] != spec.n ||
+      (grouped && shape[ndim - 2] != facts.groups))
     refuse(shaped(wanted));
   if (spec.n > 1 && view.stride(ndim - 1) != 1)
-    refuse(fmt::format("{}: the last axis is not contiguous (its stride is {} elements); make it so, with contiguous() for example",
-                       facts.name, view.stride(ndim - 1)));
+    refuse(
+        fmt::format("{}: the last axis is not contiguous (its stride is {} elements); make it so, with "
+                    "contiguous() for example",
+                    facts.name, view.stride(ndim - 1)));
   if (grouped && spec.n > 0 && view.stride(ndim - 2) != spec.n)
-    refuse(fmt::format("{}: the groups of a row must lie side by side, {} elements apart, not {}", facts.name, spec.n, view.stride(ndim - 2)));
+    refuse(fmt::format("{}: the groups of a row must lie side by side, {} elements apart, not {}", facts.name,
+                       spec.n, view.stride(ndim - 2)));
   if (column) return {};
   auto rows = rows_of(view, ndim - own);
-  if (!rows) refuse(fmt::format("{}: its rows have no one positive distance from each other (shape {}); make it contiguous", facts.name, view.shape_text()));
+  if (!rows)
+    refuse(fmt::format(
+        "{}: its rows have no one positive distance from each other (shape {}); make it contiguous",
+        facts.name, view.shape_text()));
   rows->count *= facts.groups;
   return *rows;
 }
 
 BoundOperator::BoundOperator(Operator op, const Home& home) : held_(std::move(op), home) {
   const Spec& spec = description().spec();
-  for (const Tensor& tensor : spec.inputs) tensors_.push_back({tensor.name, tensor.dtype, tensor.extent, tensor.groups, false});
+  for (const Tensor& tensor : spec.inputs)
+    tensors_.push_back({tensor.name, tensor.dtype, tensor.extent, tensor.groups, false});
   inputs_ = tensors_.size();
   for (const isofold::Output& output : spec.outputs)
     tensors_.push_back({output.name, output.dtype, output.extent, output.groups, true});
@@ -142,9 +167,9 @@ void BoundOperator::launch_views(std::span<const TensorView> views, nb::handle a
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const TensorFacts& facts = tensors_[i];
     const TensorView& view = views[i];
-    const bool here = home().on_gpu()
-        ? view.on_cuda() && (view.tensor.device.index == home().ordinal() || view.tensor.device.index < 0)
-        : view.on_host();
+    const bool here = home().on_gpu() ? view.on_cuda() && (view.tensor.device.index == home().ordinal() ||
+                                                           view.tensor.device.index < 0)
+                                      : view.on_host();
     if (!here) [[unlikely]]
       refuse(fmt::format("{} is on {}, this operator works on {}", facts.name, view.device_name(),
                          home().on_gpu() ? fmt::format("cuda:{}", home().ordinal()) : "cpu"));
@@ -157,24 +182,31 @@ void BoundOperator::launch_views(std::span<const TensorView> views, nb::handle a
         refuse(fmt::format("{} has {} tokens, {} has {}", *counted, tokens, facts.name, rows.count));
       }
     }
-    if (facts.output) outputs[i - inputs_] = {view.data(), rows.stride};
-    else inputs[i] = {view.data(), rows.stride};
+    if (facts.output)
+      outputs[i - inputs_] = {view.data(), rows.stride};
+    else
+      inputs[i] = {view.data(), rows.stride};
   }
-  if (tokens < 0) refuse(fmt::format("{} has no tensor with rows, so that the number of tokens is not known", spec.op));
+  if (tokens < 0)
+    refuse(fmt::format("{} has no tensor with rows, so that the number of tokens is not known", spec.op));
   CUstream_st* const stream = home().on_gpu() ? stream_of(asked, views, home().ordinal()) : nullptr;
   const WithoutGil others_run;
-  op.launch(stream, std::span(inputs).first(inputs_), std::span(outputs).first(tensors_.size() - inputs_), tokens);
+  op.launch(stream, std::span(inputs).first(inputs_), std::span(outputs).first(tensors_.size() - inputs_),
+            tokens);
 }
 
-std::vector<nb::object> BoundOperator::collect(const nb::args& places, const nb::kwargs& names, std::size_t count) const {
+std::vector<nb::object> BoundOperator::collect(const nb::args& places, const nb::kwargs& names,
+                                               std::size_t count) const {
   const std::string& op = description().spec().op;
-  if (places.size() > count) refuse(fmt::format("{} takes {} tensors by place, {} were passed", op, count, places.size()));
+  if (places.size() > count)
+    refuse(fmt::format("{} takes {} tensors by place, {} were passed", op, count, places.size()));
   std::vector<nb::object> objects(tensors_.size());
   for (std::size_t i = 0; i < places.size(); ++i) objects[i] = nb::borrow(places[i]);
   for (const auto& [key, value] : names) {
     const std::string name = nb::str(key).c_str();
     if (name == "stream") continue;
-    const auto found = std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorFacts& facts) { return facts.name == name; });
+    const auto found = std::find_if(tensors_.begin(), tensors_.end(),
+                                    [&](const TensorFacts& facts) { return facts.name == name; });
     std::string all;
     for (const TensorFacts& facts : tensors_) all += (all.empty() ? "" : ", ") + facts.name;
     if (found == tensors_.end()) refuse(fmt::format("{} has no tensor '{}'; it has {}", op, name, all));
@@ -185,7 +217,8 @@ std::vector<nb::object> BoundOperator::collect(const nb::args& places, const nb:
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (i >= count && !objects[i].is_valid()) continue;  // may be made by the caller
     if (!objects[i].is_valid() || objects[i].is_none())
-      refuse(fmt::format("{} needs {} '{}', which was not passed", op, tensors_[i].output ? "an output" : "the input", tensors_[i].name));
+      refuse(fmt::format("{} needs {} '{}', which was not passed", op,
+                         tensors_[i].output ? "an output" : "the input", tensors_[i].name));
     check_no_gradient(objects[i], tensors_[i].name);
   }
   return objects;
@@ -205,7 +238,8 @@ nb::object BoundOperator::call(const nb::args& places, const nb::kwargs& names) 
   // Outputs have the shape of the first input with rows.
   std::size_t like = 0;
   while (like < inputs_ && tensors_[like].extent != Extent::row) ++like;
-  if (like == inputs_) refuse(fmt::format("{} has no input with rows: pass its outputs to launch", description().spec().op));
+  if (like == inputs_)
+    refuse(fmt::format("{} has no input with rows: pass its outputs to launch", description().spec().op));
   check_tensor(description().spec(), tensors_[like], views[like]);
   const dlpack::Tensor& shape = views[like].tensor;
   const nb::object empty = nb::module_::import_("isofold._arrays").attr("empty");

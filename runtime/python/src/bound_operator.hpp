@@ -1,6 +1,6 @@
 #pragma once
-#include <isofold/runtime.hpp>
 #include <nanobind/nanobind.h>
+#include <isofold/runtime.hpp>
 
 #include <memory>
 #include <span>
@@ -74,21 +74,24 @@ class BoundOperator {
   void launch(const nanobind::args& places, const nanobind::kwargs& names) const;
   /// The same with outputs that are made here.
   nanobind::object call(const nanobind::args& places, const nanobind::kwargs& names) const;
-  /// Enqueues over tensors in the Spec's order. `stream`: what the caller asked for; the framework's current one when it is None.
+  /// Enqueues over tensors in the Spec's order. `stream`: what the caller asked for; the framework's current
+  /// one when it is None.
   void launch_views(std::span<const TensorView> views, nanobind::handle stream) const;
 
  private:
-  std::vector<nanobind::object> collect(const nanobind::args& places, const nanobind::kwargs& names, std::size_t count) const;
+  std::vector<nanobind::object> collect(const nanobind::args& places, const nanobind::kwargs& names,
+                                        std::size_t count) const;
   Held<Operator> held_;
   std::vector<TensorFacts> tensors_;
   std::size_t inputs_ = 0;
 };
 
-/// The framework's current stream on the device of these tensors, or the one that `stream` stands for: an address, or an object
-/// with `cuda_stream`, `ptr` or `__cuda_stream__`.
+/// The framework's current stream on the device of these tensors, or the one that `stream` stands for: an
+/// address, or an object with `cuda_stream`, `ptr` or `__cuda_stream__`.
 CUstream_st* stream_of(nanobind::handle stream, std::span<const TensorView> views, int ordinal);
 
-/// What a tensor of a call comes to: its rows (tokens) and their distance. Throws UsageError when it does not suit.
+/// What a tensor of a call comes to: its rows (tokens) and their distance. Throws UsageError when it does not
+/// suit.
 Rows check_tensor(const Spec& spec, const TensorFacts& facts, const TensorView& view);
 
 /// Throws UsageError for a tensor that PyTorch would have to differentiate.

@@ -1,12 +1,20 @@
 #pragma once
-/// The part of DLPack's binary interface (versions 1.0 to 1.3) that tensors are read through, declared here as CUDA's is: there is
-/// no header to install. https://dmlc.github.io/dlpack/latest/c_api.html
+/// The part of DLPack's binary interface (versions 1.0 to 1.3) that tensors are read through, declared here
+/// as CUDA's is: there is no header to install. https://dmlc.github.io/dlpack/latest/c_api.html
 #include <cstdint>
 
 namespace isofold::python::dlpack {
 
 enum DeviceType : std::int32_t { cpu = 1, cuda = 2, cuda_host = 3, cuda_managed = 13 };
-enum TypeCode : std::uint8_t { integer = 0, unsigned_integer = 1, floating = 2, bfloat = 4, complex = 5, boolean = 6, e4m3fn = 10 };
+enum TypeCode : std::uint8_t {
+  integer = 0,
+  unsigned_integer = 1,
+  floating = 2,
+  bfloat = 4,
+  complex = 5,
+  boolean = 6,
+  e4m3fn = 10
+};
 
 struct Device {
   std::int32_t type;
@@ -49,7 +57,8 @@ struct VersionedTensor {
 };
 inline constexpr std::uint64_t read_only_flag = 1;
 
-/// What a framework's tensor type offers as `__dlpack_c_exchange_api__`: tensors and streams without a Python call.
+/// What a framework's tensor type offers as `__dlpack_c_exchange_api__`: tensors and streams without a Python
+/// call.
 struct ExchangeApi {
   Version version;
   ExchangeApi* previous;

@@ -38,16 +38,20 @@ nb::object call(const nb::object& function) {
 /// Modes, transforms and tracers see operators in the dispatcher only.
 bool somebody_watches() {
   return !call(torch->tracing).is_none() || PyObject_IsTrue(call(torch->dispatch_modes).ptr()) != 0 ||
-      !call(torch->functorch_level).is_none();
+         !call(torch->functorch_level).is_none();
 }
 
 /// A strided tensor with memory that no gradient is asked of.
 bool read(nb::handle object, TensorView& view) {
   const nb::handle type = object.type();
   if (!type.is(torch->tensor) && !type.is(torch->parameter)) return false;
-  if (is_true(nb::steal(PyObject_GetAttr(object.ptr(), torch->requires_grad.ptr()))) && is_true(call(torch->grad_enabled))) return false;
+  if (is_true(nb::steal(PyObject_GetAttr(object.ptr(), torch->requires_grad.ptr()))) &&
+      is_true(call(torch->grad_enabled)))
+    return false;
   PyObject* const self = object.ptr();
-  if (is_true(nb::steal(PyObject_VectorcallMethod(torch->is_neg.ptr(), &self, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr)))) return false;
+  if (is_true(nb::steal(PyObject_VectorcallMethod(torch->is_neg.ptr(), &self,
+                                                  1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr))))
+    return false;
   view.api = exchange_api_of(object);
   if (view.api == nullptr || view.api->tensor_from_object(self, &view.tensor) != 0) {
     PyErr_Clear();
@@ -71,23 +75,25 @@ struct Key {
 };
 constexpr std::uint8_t absent = 255;
 
-/// Calls of one function: rows in, and rows or one number per row out. Each call reads its tensors, finds the operator that was
-/// made for their dtypes, row length and device, and launches it on PyTorch's current stream. What it does not take it answers
-/// with NotImplemented, without an error. The lock of the interpreter guards the entries.
+/// Calls of one function: rows in, and rows or one number per row out. Each call reads its tensors, finds the
+/// operator that was made for their dtypes, row length and device, and launches it on PyTorch's current
+/// stream. What it does not take it answers with NotImplemented, without an error. The lock of the
+/// interpreter guards the entries.
 class Eager {
  public:
   Eager(nb::object resolve, bool reduces) : resolve_(std::move(resolve)), reduces_(reduces) {}
 
   /// The results: `first` and `second` where they are given, else made here. The first one is returned.
-  nb::object call(nb::handle x, nb::handle a, nb::handle b, std::int64_t n, double eps, nb::handle first, nb::handle second) {
+  nb::object call(nb::handle x, nb::handle a, nb::handle b, std::int64_t n, double eps, nb::handle first,
+                  nb::handle second) {
     return run({x, a, b}, n, eps, {first, second});
   }
 
  private:
   struct Entry {
     Key key;
-    nb::object object;          // that holds the operator
-    const BoundOperator* op;    // null: there is none
+    nb::object object;        // that holds the operator
+    const BoundOperator* op;  // null: there is none
   };
 
   static nb::object not_taken() { return nb::borrow(Py_NotImplemented); }
@@ -98,8 +104,10 @@ class Eager {
         return entry.op;
     nb::list dtypes;
     for (const std::uint8_t dtype : key.dtypes) {
-      if (dtype == absent) dtypes.append(nb::none());
-      else dtypes.append(nb::str(name_of(static_cast<DType>(dtype)).data()));
+      if (dtype == absent)
+        dtypes.append(nb::none());
+      else
+        dtypes.append(nb::str(name_of(static_cast<DType>(dtype)).data()));
     }
     nb::object object = resolve_(key.n, nb::tuple(dtypes), eps, key.device);
     const BoundOperator* const op = object.is_none() ? nullptr : nb::inst_ptr<BoundOperator>(object);
@@ -107,7 +115,8 @@ class Eager {
     return op;
   }
 
-  nb::object run(const std::array<nb::handle, most_tensors>& objects, std::int64_t n, double eps, std::array<nb::handle, 2> given) {
+  nb::object run(const std::array<nb::handle, most_tensors>& objects, std::int64_t n, double eps,
+                 std::array<nb::handle, 2> given) {
     if (torch == nullptr) throw InternalError("PyTorch is not set");
     std::array<TensorView, most_tensors> views;
     Key key{.n = n, .eps = std::bit_cast<std::uint32_t>(static_cast<float>(eps))};
@@ -133,10 +142,14 @@ class Eager {
     std::int64_t tokens = 0;
     const auto suits = [&](const TensorView& view, const TensorFacts& facts, Rows& rows) {
       const dlpack::Tensor& tensor = view.tensor;
-      if (tensor.device.index != x.device.index || tensor.device.type != x.device.type || facts.dtype != dtype_of(tensor.dtype)) return false;
+      if (tensor.device.index != x.device.index || tensor.device.type != x.device.type ||
+          facts.dtype != dtype_of(tensor.dtype))
+        return false;
       const int own = facts.extent == Extent::token ? 0 : 1;
       if (tensor.ndim < own || (facts.extent == Extent::column && tensor.ndim != 1)) return false;
-      if (own == 1 && (tensor.shape[tensor.ndim - 1] != key.n || (key.n > 1 && view.stride(tensor.ndim - 1) != 1))) return false;
+      if (own == 1 &&
+          (tensor.shape[tensor.ndim - 1] != key.n || (key.n > 1 && view.stride(tensor.ndim - 1) != 1)))
+        return false;
       const auto found = rows_of(view, tensor.ndim - own);
       if (found) rows = *found;
       return found.has_value();
@@ -146,8 +159,10 @@ class Eager {
       const TensorFacts& facts = op->tensors()[place];
       Rows rows;
       if (!suits(views[i], facts, rows)) return not_taken();
-      if (place == 0) tokens = rows.count;
-      else if (facts.extent == Extent::row && rows.count != tokens) return not_taken();
+      if (place == 0)
+        tokens = rows.count;
+      else if (facts.extent == Extent::row && rows.count != tokens)
+        return not_taken();
       inputs[place++] = {views[i].data(), rows.stride};
     }
     const std::size_t count = op->tensors().size() - op->inputs();
@@ -158,10 +173,12 @@ class Eager {
       TensorView view;
       Rows rows;
       if (!read(results[i], view) || !suits(view, op->tensors()[op->inputs() + i], rows)) return not_taken();
-      if (view.tensor.ndim != dimensions || !std::equal(x.shape, x.shape + dimensions, view.tensor.shape)) return not_taken();
+      if (view.tensor.ndim != dimensions || !std::equal(x.shape, x.shape + dimensions, view.tensor.shape))
+        return not_taken();
       outputs[i] = {view.data(), rows.stride};
     }
-    CUstream_st* const stream = key.device < 0 ? nullptr : stream_of(nb::none(), {views.data(), 1}, key.device);
+    CUstream_st* const stream =
+        key.device < 0 ? nullptr : stream_of(nb::none(), {views.data(), 1}, key.device);
     {
       const Operator& launched = op->op();
       const WithoutGil others_run;
@@ -178,9 +195,11 @@ class Eager {
       return made;
     }
     nb::object shape = nb::steal(PyTuple_New(tensor.ndim - 1));
-    for (int i = 0; i + 1 < tensor.ndim; ++i) PyTuple_SetItem(shape.ptr(), i, PyLong_FromLongLong(tensor.shape[i]));
+    for (int i = 0; i + 1 < tensor.ndim; ++i)
+      PyTuple_SetItem(shape.ptr(), i, PyLong_FromLongLong(tensor.shape[i]));
     PyObject* const arguments[] = {x.ptr(), shape.ptr()};
-    nb::object made = nb::steal(PyObject_VectorcallMethod(torch->new_empty.ptr(), arguments, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    nb::object made = nb::steal(PyObject_VectorcallMethod(torch->new_empty.ptr(), arguments,
+                                                          2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     if (!made.is_valid()) throw nb::python_error();
     return made;
   }
@@ -196,13 +215,15 @@ void bind_eager(nb::module_& m) {
   m.def("_use_torch", [](const nb::dict& functions) {
     const auto get = [&](const char* name) { return nb::object(functions[name]); };
     const auto text = [](const char* name) { return nb::steal(PyUnicode_InternFromString(name)); };
-    torch = new Torch{get("tensor"), get("parameter"), get("grad_enabled"), get("tracing"), get("dispatch_modes"),
-                      get("functorch_level"), get("empty_like"), text("requires_grad"), text("is_neg"), text("new_empty")};
+    torch =
+        new Torch{get("tensor"),         get("parameter"),       get("grad_enabled"), get("tracing"),
+                  get("dispatch_modes"), get("functorch_level"), get("empty_like"),   text("requires_grad"),
+                  text("is_neg"),        text("new_empty")};
   });
   nb::class_<Eager>(m, "Eager")
       .def(nb::init<nb::object, bool>(), nb::arg("resolve"), nb::arg("reduces"))
-      .def("__call__", &Eager::call, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"), nb::arg("eps"),
-           nb::arg("first") = nb::none(), nb::arg("second") = nb::none());
+      .def("__call__", &Eager::call, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"),
+           nb::arg("eps"), nb::arg("first") = nb::none(), nb::arg("second") = nb::none());
 }
 
 }  // namespace isofold::python

@@ -1,11 +1,11 @@
-#include <isofold/codegen/operators.hpp>
-#include <isofold/error.hpp>
-#include <isofold/runtime.hpp>
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
+#include <isofold/codegen/operators.hpp>
+#include <isofold/error.hpp>
+#include <isofold/runtime.hpp>
 
 #include <memory>
 #include <utility>
@@ -21,10 +21,13 @@ using namespace nb::literals;
 namespace {
 
 /// Spec text, or the name of an operator with its row length, dtype and options.
-Spec spec_of(const std::string& op, std::optional<std::int64_t> n, const nb::object& dtype, const nb::dict& options) {
+Spec spec_of(const std::string& op, std::optional<std::int64_t> n, const nb::object& dtype,
+             const nb::dict& options) {
   if (op.find('{') != std::string::npos) {
     if (n || !dtype.is_none() || options.size() > 0)
-      throw UsageError("a Spec's text says everything by itself: n, dtype and options belong to operators that have a name");
+      throw UsageError(
+          "a Spec's text says everything by itself: n, dtype and options belong to operators that have a "
+          "name");
     return parse_spec(op);
   }
   if (!n || dtype.is_none()) throw UsageError("operator \"" + op + "\" needs its row length n and a dtype");
@@ -33,13 +36,9 @@ Spec spec_of(const std::string& op, std::optional<std::int64_t> n, const nb::obj
 
 using HeldRuntime = Held<Runtime>;
 
-Runtime open(const std::string& device, const std::string& cache_folder, std::vector<std::string> tables) {
+Runtime open(const RuntimeOptions& options) {
   process_generation();  // forks count from here on at the latest
-  check_no_gpu_before_fork(device);
-  RuntimeOptions options;
-  options.device = device;
-  options.cache_folder = cache_folder;
-  options.tables = std::move(tables);
+  check_no_gpu_before_fork(options.device);
   const WithoutGil others_run;
   return Runtime(options);
 }
@@ -49,47 +48,86 @@ void bind_errors(nb::module_& m) {
   base.attr("__doc__") = "Base of everything that Isofold raises.";
   const nb::tuple usage_bases = nb::make_tuple(base, nb::borrow(PyExc_ValueError));
   const nb::object usage = nb::exception<UsageError>(m, "UsageError", usage_bases);
-  usage.attr("__doc__") = "The caller, or the machine, has to change something: the message says what was passed or found, and what is allowed.";
+  usage.attr("__doc__") =
+      "The caller, or the machine, has to change something: the message says what was passed or found, and "
+      "what is allowed.";
   const nb::object internal = nb::exception<InternalError>(m, "InternalError", base);
   internal.attr("__doc__") = "A defect of Isofold itself; the message asks for a report.";
 }
 
 void bind_runtime(nb::module_& m) {
   nb::class_<HeldRuntime>(m, "Runtime",
-      "A device with its caches and tuning tables. Thread-safe. device: \"auto\", \"cpu\" or \"cuda:<index>\"; empty: what "
-      "ISOFOLD_DEVICE says, else auto. cache_folder: of the disk cache, \"off\" for none. tables: tuning tables, files or folders. "
-      "Raises UsageError when the device cannot be used or a table not be read.")
-      .def("__init__", [](HeldRuntime* self, const std::string& device, const std::string& cache_folder, std::vector<std::string> tables) {
-            Runtime runtime = open(device, cache_folder, std::move(tables));
+                          "A device with its caches and tuning tables. Thread-safe. device: \"auto\", "
+                          "\"cpu\" or \"cuda:<index>\"; empty: what "
+                          "ISOFOLD_DEVICE says, else auto. cache_folder: of the disk cache, \"off\" for "
+                          "none. tables: tuning tables, bundles: files of "
+                          "kernels that `isofold bundle` built. require_bundled: compile nothing; "
+                          "require_tuned: launch nothing that was not measured. "
+                          "record: file for the token counts that are launched. Raises UsageError when the "
+                          "device cannot be used or a file not be read.")
+      .def(
+          "__init__",
+          [](HeldRuntime* self, const std::string& device, const std::string& cache_folder,
+             std::vector<std::string> tables, std::vector<std::string> bundles, bool require_bundled,
+             bool require_tuned, const std::string& record) {
+            RuntimeOptions options;
+            options.device = device;
+            options.cache_folder = cache_folder;
+            options.tables = std::move(tables);
+            options.bundles = std::move(bundles);
+            options.require_bundled = require_bundled;
+            options.require_tuned = require_tuned;
+            options.record = record;
+            Runtime runtime = open(options);
             const Home home(runtime);
             new (self) HeldRuntime(std::move(runtime), home);
-          }, "device"_a = "", "cache_folder"_a = "", "tables"_a = std::vector<std::string>{})
-      .def_prop_ro("device_name", [](const HeldRuntime& self) { return self.description().device_name(); }, "\"cuda:0\" or \"cpu\".")
-      .def_prop_ro("device", [](const HeldRuntime& self) { return text(self.description().device()); },
-                   "What is known of the device, as the line that tuning tables have.")
-      .def("operator", [](const HeldRuntime& self, const std::string& op, std::optional<std::int64_t> n, const nb::object& dtype,
-                          const std::optional<std::string>& fold, const nb::kwargs& options) {
+          },
+          "device"_a = "", "cache_folder"_a = "", "tables"_a = std::vector<std::string>{},
+          "bundles"_a = std::vector<std::string>{}, "require_bundled"_a = false, "require_tuned"_a = false,
+          "record"_a = "")
+      .def_prop_ro(
+          "device_name", [](const HeldRuntime& self) { return self.description().device_name(); },
+          "\"cuda:0\" or \"cpu\".")
+      .def_prop_ro(
+          "device", [](const HeldRuntime& self) { return text(self.description().device()); },
+          "What is known of the device, as the line that tuning tables have.")
+      .def(
+          "operator",
+          [](const HeldRuntime& self, const std::string& op, std::optional<std::int64_t> n,
+             const nb::object& dtype, const std::optional<std::string>& fold, const nb::kwargs& options) {
             const Spec spec = spec_of(op, n, dtype, options);
-            return BoundOperator(self.get().make_operator(spec, fold ? std::optional(parse_fold(*fold)) : std::nullopt), self.home());
-          }, "op"_a, "n"_a = nb::none(), "dtype"_a = nb::none(), nb::kw_only(), "fold"_a = nb::none(), "options"_a,
-          "The operator of that name over rows of n elements of dtype, with its options as keywords, or the one that a Spec's text "
+            return BoundOperator(
+                self.get().make_operator(spec, fold ? std::optional(parse_fold(*fold)) : std::nullopt),
+                self.home());
+          },
+          "op"_a, "n"_a = nb::none(), "dtype"_a = nb::none(), nb::kw_only(), "fold"_a = nb::none(),
+          "options"_a,
+          "The operator of that name over rows of n elements of dtype, with its options as keywords, or the "
+          "one that a Spec's text "
           "describes. Nothing is compiled yet.")
-      .def("__repr__", [](const HeldRuntime& self) { return "isofold.Runtime(\"" + self.description().device_name() + "\")"; });
+      .def("__repr__", [](const HeldRuntime& self) {
+        return "isofold.Runtime(\"" + self.description().device_name() + "\")";
+      });
 }
 
 void bind_operator(nb::module_& m) {
   nb::class_<Choice>(m, "Choice", "What an operator runs for a token count.")
       .def_ro("schedule", &Choice::schedule)
-      .def_ro("origin", &Choice::origin, "\"table <file>:<line>\", \"tuned in this process\" or \"cost model\".")
-      .def("__repr__", [](const Choice& self) { return "isofold.Choice(\"" + self.schedule + "\", from " + self.origin + ")"; });
+      .def_ro("origin", &Choice::origin,
+              "\"table <file>:<line>\", \"tuned in this process\" or \"cost model\".")
+      .def("__repr__", [](const Choice& self) {
+        return "isofold.Choice(\"" + self.schedule + "\", from " + self.origin + ")";
+      });
   nb::class_<TensorFacts>(m, "TensorFacts", "A tensor of an operator.")
       .def_ro("name", &TensorFacts::name)
       .def_prop_ro("dtype", [](const TensorFacts& self) { return name_of(self.dtype); })
-      .def_prop_ro("extent", [](const TensorFacts& self) { return name_of(self.extent); },
-                   "row: [tokens, n]; column: [n]; token: [tokens]; scalar: one number.")
+      .def_prop_ro(
+          "extent", [](const TensorFacts& self) { return name_of(self.extent); },
+          "row: [tokens, n]; column: [n]; token: [tokens]; scalar: one number.")
       .def_ro("groups", &TensorFacts::groups)
       .def("__repr__", [](const TensorFacts& self) {
-        return self.name + ": " + std::string(name_of(self.dtype)) + "[" + std::string(name_of(self.extent)) + "]";
+        return self.name + ": " + std::string(name_of(self.dtype)) + "[" + std::string(name_of(self.extent)) +
+               "]";
       });
 
   const auto tensors = [](const BoundOperator& self, bool outputs) {
@@ -98,44 +136,74 @@ void bind_operator(nb::module_& m) {
       if (facts.output == outputs) list.append(facts);
     return list;
   };
-  nb::class_<BoundOperator>(m, "Operator", "A computation on one device. Thread-safe. Made by Runtime.operator.")
-      .def_prop_ro("spec", [](const BoundOperator& self) { return text(self.description().spec()); }, "The Spec's text.")
-      .def_prop_ro("fold", [](const BoundOperator& self) { return text(self.description().fold()); }, "The reduction tree's text.")
-      .def_prop_ro("bits_id", [](const BoundOperator& self) { return self.description().bits_id(); },
-                   "Equal ids mean equal output bits for equal inputs, on every device.")
+  nb::class_<BoundOperator>(m, "Operator",
+                            "A computation on one device. Thread-safe. Made by Runtime.operator.")
+      .def_prop_ro(
+          "spec", [](const BoundOperator& self) { return text(self.description().spec()); },
+          "The Spec's text.")
+      .def_prop_ro(
+          "fold", [](const BoundOperator& self) { return text(self.description().fold()); },
+          "The reduction tree's text.")
+      .def_prop_ro(
+          "bits_id", [](const BoundOperator& self) { return self.description().bits_id(); },
+          "Equal ids mean equal output bits for equal inputs, on every device.")
       .def_prop_ro("n", [](const BoundOperator& self) { return self.description().spec().n; })
       .def_prop_ro("inputs", [tensors](const BoundOperator& self) { return tensors(self, false); })
       .def_prop_ro("outputs", [tensors](const BoundOperator& self) { return tensors(self, true); })
-      .def("prepare", [](const BoundOperator& self, const std::vector<std::int64_t>& tokens, int alignment) {
+      .def(
+          "prepare",
+          [](const BoundOperator& self, const std::vector<std::int64_t>& tokens, int alignment) {
             const Operator& op = self.op();
             const WithoutGil others_run;
             op.prepare(tokens, {.alignment = alignment});
-          }, "tokens"_a, "alignment"_a = 16,
-          "Compiles and loads what launches over these token counts need, for pointers and row strides that are multiples of "
+          },
+          "tokens"_a, "alignment"_a = 16,
+          "Compiles and loads what launches over these token counts need, for pointers and row strides that "
+          "are multiples of "
           "`alignment` bytes.")
-      .def("prepare_up_to", [](const BoundOperator& self, std::int64_t max_tokens, int alignment) {
+      .def(
+          "prepare_up_to",
+          [](const BoundOperator& self, std::int64_t max_tokens, int alignment) {
             const Operator& op = self.op();
             const WithoutGil others_run;
             op.prepare_up_to(max_tokens, {.alignment = alignment});
-          }, "max_tokens"_a, "alignment"_a = 16, "The same for every token count from 1.")
+          },
+          "max_tokens"_a, "alignment"_a = 16, "The same for every token count from 1.")
       .def("launch", &BoundOperator::launch, "tensors"_a, "named"_a,
-           "Enqueues the computation. Tensors by place (inputs, then outputs, in the Spec's order) or by name. On a GPU `stream` is "
-           "the address of a stream or a stream object; the framework's current one when it is absent. Nothing is waited for; on "
+           "Enqueues the computation. Tensors by place (inputs, then outputs, in the Spec's order) or by "
+           "name. On a GPU `stream` is "
+           "the address of a stream or a stream object; the framework's current one when it is absent. "
+           "Nothing is waited for; on "
            "the CPU the result is there on return.")
       .def("__call__", &BoundOperator::call, "tensors"_a, "named"_a,
-           "The same with outputs that are made here, of the kind of the first input: an array, or a tuple of several.")
-      .def("choice", [](const BoundOperator& self, std::int64_t tokens, int alignment) { return self.op().choice(tokens, alignment); },
-           "tokens"_a, "alignment"_a = 16, "The schedule for a token count, and why it is used.")
-      .def("plan", [](const BoundOperator& self, std::int64_t tokens, int alignment) { return text(self.op().plan(tokens, alignment)); },
-           "tokens"_a, "alignment"_a = 16)
-      .def("source", [](const BoundOperator& self, std::int64_t tokens, int alignment) {
+           "The same with outputs that are made here, of the kind of the first input: an array, or a tuple "
+           "of several.")
+      .def(
+          "choice",
+          [](const BoundOperator& self, std::int64_t tokens, int alignment) {
+            return self.op().choice(tokens, alignment);
+          },
+          "tokens"_a, "alignment"_a = 16, "The schedule for a token count, and why it is used.")
+      .def(
+          "plan",
+          [](const BoundOperator& self, std::int64_t tokens, int alignment) {
+            return text(self.op().plan(tokens, alignment));
+          },
+          "tokens"_a, "alignment"_a = 16)
+      .def(
+          "source",
+          [](const BoundOperator& self, std::int64_t tokens, int alignment) {
             const Operator& op = self.op();
             const WithoutGil others_run;
             return op.source(tokens, alignment);
-          }, "tokens"_a, "alignment"_a = 16, "The generated text: CUDA source, or LLVM IR on the CPU.")
-      .def("boundaries", [](const BoundOperator& self) { return self.op().boundaries(); },
-           "First token counts of the ranges that have a schedule each.")
-      .def("__repr__", [](const BoundOperator& self) { return "isofold.Operator(\"" + text(self.description().spec()) + "\")"; });
+          },
+          "tokens"_a, "alignment"_a = 16, "The generated text: CUDA source, or LLVM IR on the CPU.")
+      .def(
+          "boundaries", [](const BoundOperator& self) { return self.op().boundaries(); },
+          "First token counts of the ranges that have a schedule each.")
+      .def("__repr__", [](const BoundOperator& self) {
+        return "isofold.Operator(\"" + text(self.description().spec()) + "\")";
+      });
 }
 
 }  // namespace
@@ -147,15 +215,22 @@ NB_MODULE(_core, m) {
   bind_runtime(m);
   bind_operator(m);
   bind_eager(m);
-  m.def("spec", [](const std::string& op, std::optional<std::int64_t> n, const nb::object& dtype, const nb::kwargs& options) {
-    return text(spec_of(op, n, dtype, options));
-  }, "op"_a, "n"_a = nb::none(), "dtype"_a = nb::none(), "options"_a, "The Spec's text of an operator, as Runtime.operator takes it.");
-  m.def("named_operators", [] {
-    nb::dict names;
-    for (const NamedOperator& named : named_operators())
-      names[nb::str(named.name.data(), named.name.size())] = nb::str(named.summary.data(), named.summary.size());
-    return names;
-  }, "Names of operators, each with a line that describes it.");
+  m.def(
+      "spec",
+      [](const std::string& op, std::optional<std::int64_t> n, const nb::object& dtype,
+         const nb::kwargs& options) { return text(spec_of(op, n, dtype, options)); },
+      "op"_a, "n"_a = nb::none(), "dtype"_a = nb::none(), "options"_a,
+      "The Spec's text of an operator, as Runtime.operator takes it.");
+  m.def(
+      "named_operators",
+      [] {
+        nb::dict names;
+        for (const NamedOperator& named : named_operators())
+          names[nb::str(named.name.data(), named.name.size())] =
+              nb::str(named.summary.data(), named.summary.size());
+        return names;
+      },
+      "Names of operators, each with a line that describes it.");
   m.def("_finish_calls", &finish_calls);
 }
 

@@ -1,11 +1,11 @@
 #include "named_specs.hpp"
 
+#include <isofold/codegen/layer_norm.hpp>
 #include <isofold/codegen/operators.hpp>
 #include <isofold/codegen/quantize.hpp>
+#include <isofold/codegen/rms_norm.hpp>
 #include <isofold/codegen/row_reduction.hpp>
 #include <isofold/codegen/softmax.hpp>
-#include <isofold/codegen/layer_norm.hpp>
-#include <isofold/codegen/rms_norm.hpp>
 #include <isofold/error.hpp>
 
 #include <fmt/format.h>
@@ -21,8 +21,9 @@ namespace nb = nanobind;
 namespace {
 
 constexpr std::pair<std::string_view, DType> other_names[] = {
-    {"float32", DType::f32}, {"bfloat16", DType::bf16}, {"float16", DType::f16}, {"float8_e4m3fn", DType::e4m3},
-    {"int8", DType::i8},     {"int32", DType::i32},     {"float64", DType::f64}};
+    {"float32", DType::f32},        {"bfloat16", DType::bf16}, {"float16", DType::f16},
+    {"float8_e4m3fn", DType::e4m3}, {"int8", DType::i8},       {"int32", DType::i32},
+    {"float64", DType::f64}};
 
 /// Takes options by name; what is left at the end was none.
 class Options {
@@ -47,11 +48,13 @@ class Options {
     field = dtype_from(nb::str(given_[name]).c_str(), name);
   }
   template <class Enum>
-  void take(const char* name, Enum& field, std::string_view first, Enum first_value, std::string_view second, Enum second_value) {
+  void take(const char* name, Enum& field, std::string_view first, Enum first_value, std::string_view second,
+            Enum second_value) {
     if (absent(name)) return;
     const std::string value = nb::str(given_[name]).c_str();
     if (value != first && value != second)
-      throw UsageError(fmt::format("{}: {} is \"{}\"; allowed are \"{}\" and \"{}\"", op_, name, value, first, second));
+      throw UsageError(
+          fmt::format("{}: {} is \"{}\"; allowed are \"{}\" and \"{}\"", op_, name, value, first, second));
     field = value == first ? first_value : second_value;
   }
   void finish() const {
@@ -59,7 +62,8 @@ class Options {
       const std::string name = nb::str(key).c_str();
       if (std::find(known_.begin(), known_.end(), name) == known_.end())
         throw UsageError(known_.empty() ? fmt::format("{} has no options, \"{}\" was passed", op_, name)
-                                        : fmt::format("{} has no option \"{}\"; it has {}", op_, name, fmt::join(known_, ", ")));
+                                        : fmt::format("{} has no option \"{}\"; it has {}", op_, name,
+                                                      fmt::join(known_, ", ")));
     }
   }
 
@@ -73,7 +77,9 @@ class Options {
   void get(const char* name, T& field, const char* allowed) {
     if (absent(name)) return;
     if (!nb::try_cast(nb::handle(nb::object(given_[name])), field))
-      throw nb::type_error(fmt::format("{}: {} is {}, it must be {}", op_, name, nb::repr(given_[name]).c_str(), allowed).c_str());
+      throw nb::type_error(
+          fmt::format("{}: {} is {}, it must be {}", op_, name, nb::repr(given_[name]).c_str(), allowed)
+              .c_str());
   }
   void take_again(const char* name, float& field) {
     known_.pop_back();
@@ -93,7 +99,8 @@ void take_norm(Options& options, Norm& norm) {
   options.take("weight", norm.weight);
   options.take("weight_dtype", norm.weight_dtype);
   options.take("residual_dtype", norm.residual_dtype);
-  options.take("residual_mode", norm.residual_mode, "f32_sum", ResidualMode::f32_sum, "rounded_sum", ResidualMode::rounded_sum);
+  options.take("residual_mode", norm.residual_mode, "f32_sum", ResidualMode::f32_sum, "rounded_sum",
+               ResidualMode::rounded_sum);
   options.take("eps", norm.eps);
   options.take("groups", norm.groups);
   options.take("shared_weight", norm.shared_weight);
@@ -114,7 +121,8 @@ Spec make_rms_norm(const std::string& name, std::int64_t n, DType dtype, Options
     norm.shared_weight = true;
   }
   if (has(name, "_quant")) {
-    Quantize quantize{.dtype = name.ends_with("_i8") ? DType::i8 : DType::e4m3, .scale_input = name.ends_with("_static_quant")};
+    Quantize quantize{.dtype = name.ends_with("_i8") ? DType::i8 : DType::e4m3,
+                      .scale_input = name.ends_with("_static_quant")};
     take_quantize(options, quantize);
     if (quantize.static_scale) quantize.scale_input = false;
     norm.quantize = quantize;
@@ -160,7 +168,8 @@ DType dtype_from(const std::string& given, const char* option) {
   throw UsageError(fmt::format("{} is \"{}\"; allowed are {}", option, given, fmt::join(names, ", ")));
 }
 
-Spec named_spec(const std::string& name, std::int64_t n, const std::string& dtype_name, const nb::dict& given) {
+Spec named_spec(const std::string& name, std::int64_t n, const std::string& dtype_name,
+                const nb::dict& given) {
   const DType dtype = dtype_from(dtype_name, "dtype");
   std::vector<std::string_view> names;
   const NamedOperator* named = nullptr;
@@ -169,7 +178,8 @@ Spec named_spec(const std::string& name, std::int64_t n, const std::string& dtyp
     if (one.name == name) named = &one;
   }
   if (named == nullptr)
-    throw UsageError(fmt::format("\"{}\" is neither a Spec nor the name of an operator; the names are {}", name, fmt::join(names, ", ")));
+    throw UsageError(fmt::format("\"{}\" is neither a Spec nor the name of an operator; the names are {}",
+                                 name, fmt::join(names, ", ")));
   Options options(name, given);
   if (has(name, "rms_norm")) return make_rms_norm(name, n, dtype, options);
   if (has(name, "layer_norm") || name == "group_norm") return make_layer_norm(name, n, dtype, options);

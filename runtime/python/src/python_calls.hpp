@@ -3,8 +3,9 @@
 
 namespace isofold::python {
 
-/// Other Python threads run for as long as it lives. Once the interpreter begins to shut down, threads other than the one that
-/// does so do not come back from here: CPython would end them in the middle of C++ frames, which ends the process.
+/// Other Python threads run for as long as it lives. Once the interpreter begins to shut down, threads other
+/// than the one that does so do not come back from here: CPython would end them in the middle of C++ frames,
+/// which ends the process.
 class WithoutGil {
  public:
   WithoutGil();

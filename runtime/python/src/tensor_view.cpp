@@ -30,11 +30,21 @@ dlpack::DataType type_from_string(std::string_view text, nb::handle object) {
   if (text.size() < 3 || (text[0] == '>' && text[2] != '1')) return type;
   type.bits = static_cast<std::uint8_t>(8 * std::min(16, std::atoi(std::string(text.substr(2)).c_str())));
   switch (text[1]) {
-    case 'f': type.code = dlpack::floating; break;
-    case 'i': type.code = dlpack::integer; break;
-    case 'u': type.code = dlpack::unsigned_integer; break;
-    case 'b': type.code = dlpack::boolean; break;
-    case 'c': type.code = dlpack::complex; break;
+    case 'f':
+      type.code = dlpack::floating;
+      break;
+    case 'i':
+      type.code = dlpack::integer;
+      break;
+    case 'u':
+      type.code = dlpack::unsigned_integer;
+      break;
+    case 'b':
+      type.code = dlpack::boolean;
+      break;
+    case 'c':
+      type.code = dlpack::complex;
+      break;
     default: {  // extension types, such as those of ml_dtypes, have a name alone
       const nb::object dtype = attribute(object, "dtype");
       const std::string name = dtype.is_valid() ? nb::str(dtype).c_str() : "";
@@ -48,7 +58,8 @@ dlpack::DataType type_from_string(std::string_view text, nb::handle object) {
 }  // namespace
 
 const dlpack::ExchangeApi* exchange_api_of(nb::handle object) {
-  // Types are kept alive by the entry, so that no other gets their address. The lock of the interpreter guards the map.
+  // Types are kept alive by the entry, so that no other gets their address. The lock of the interpreter
+  // guards the map.
   static auto& known = *new std::unordered_map<PyObject*, const dlpack::ExchangeApi*>;
   PyObject* const type = reinterpret_cast<PyObject*>(Py_TYPE(object.ptr()));
   const auto [entry, added] = known.try_emplace(type, nullptr);
@@ -73,7 +84,8 @@ void TensorView::read_interface(const nb::object& interface, nb::handle object, 
   if (!strides.is_none())
     for (const nb::handle stride : nb::cast<nb::tuple>(strides)) {
       const auto bytes = nb::cast<std::int64_t>(stride);
-      if (bytes % item != 0) throw nb::type_error("a tensor's strides are no multiples of its elements' size");
+      if (bytes % item != 0)
+        throw nb::type_error("a tensor's strides are no multiples of its elements' size");
       sizes_.push_back(bytes / item);
     }
   tensor.shape = sizes_.data();
@@ -88,11 +100,15 @@ void TensorView::read_capsule(nb::handle object) {
   const nb::object device = object.attr("__dlpack_device__")();
   const int type = nb::cast<int>(nb::int_(device[0]));
   nb::object capsule;
-  // The stream -1 says: do not wait. What is ordered on which stream is up to the caller, as with every other kernel.
-  if (type == dlpack::cpu) capsule = object.attr("__dlpack__")();
-  else capsule = object.attr("__dlpack__")(nb::arg("stream") = -1);
+  // The stream -1 says: do not wait. What is ordered on which stream is up to the caller, as with every other
+  // kernel.
+  if (type == dlpack::cpu)
+    capsule = object.attr("__dlpack__")();
+  else
+    capsule = object.attr("__dlpack__")(nb::arg("stream") = -1);
   if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned")) {
-    const auto* managed = static_cast<dlpack::VersionedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
+    const auto* managed =
+        static_cast<dlpack::VersionedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
     tensor = managed->tensor;
     read_only = (managed->flags & dlpack::read_only_flag) != 0;
   } else if (PyCapsule_IsValid(capsule.ptr(), "dltensor")) {
@@ -116,8 +132,11 @@ TensorView view_of(nb::handle object) {
   else if (nb::hasattr(object, "__dlpack__") && nb::hasattr(object, "__dlpack_device__"))
     view.read_capsule(object);
   else
-    throw nb::type_error(fmt::format("{} is no tensor: it has none of DLPack, __cuda_array_interface__ and __array_interface__",
-                                     nb::str(object.type()).c_str()).c_str());
+    throw nb::type_error(
+        fmt::format(
+            "{} is no tensor: it has none of DLPack, __cuda_array_interface__ and __array_interface__",
+            nb::str(object.type()).c_str())
+            .c_str());
   return view;
 }
 
@@ -130,12 +149,18 @@ std::string TensorView::device_name() const {
 std::string TensorView::dtype_name() const {
   if (const auto dtype = dtype_of(tensor.dtype)) return std::string(name_of(*dtype));
   switch (tensor.dtype.code) {
-    case dlpack::integer: return fmt::format("int{}", tensor.dtype.bits);
-    case dlpack::unsigned_integer: return fmt::format("uint{}", tensor.dtype.bits);
-    case dlpack::floating: return fmt::format("float{}", tensor.dtype.bits);
-    case dlpack::complex: return fmt::format("complex{}", tensor.dtype.bits);
-    case dlpack::boolean: return "bool";
-    default: return fmt::format("a dtype of {} bits that Isofold does not know", tensor.dtype.bits);
+    case dlpack::integer:
+      return fmt::format("int{}", tensor.dtype.bits);
+    case dlpack::unsigned_integer:
+      return fmt::format("uint{}", tensor.dtype.bits);
+    case dlpack::floating:
+      return fmt::format("float{}", tensor.dtype.bits);
+    case dlpack::complex:
+      return fmt::format("complex{}", tensor.dtype.bits);
+    case dlpack::boolean:
+      return "bool";
+    default:
+      return fmt::format("a dtype of {} bits that Isofold does not know", tensor.dtype.bits);
   }
 }
 
@@ -167,8 +192,8 @@ std::optional<DType> dtype_of(const dlpack::DataType& type) {
 
 bool holds(const dlpack::DataType& type, DType dtype) {
   if (dtype_of(type) == dtype) return true;
-  return (dtype == DType::bf16 || dtype == DType::e4m3) && type.lanes == 1 && type.code == dlpack::unsigned_integer &&
-      type.bits == 8 * size_of(dtype);
+  return (dtype == DType::bf16 || dtype == DType::e4m3) && type.lanes == 1 &&
+         type.code == dlpack::unsigned_integer && type.bits == 8 * size_of(dtype);
 }
 
 std::optional<Rows> rows_of(const TensorView& view, int dimensions) {
@@ -180,8 +205,10 @@ std::optional<Rows> rows_of(const TensorView& view, int dimensions) {
     if (size == 1) continue;
     const std::int64_t stride = view.stride(i);
     if (stride <= 0) return std::nullopt;  // repeated, or backwards
-    if (rows.count == 1) rows.stride = stride;
-    else if (stride != rows.count * rows.stride) return std::nullopt;
+    if (rows.count == 1)
+      rows.stride = stride;
+    else if (stride != rows.count * rows.stride)
+      return std::nullopt;
     rows.count *= size;
   }
   return rows;

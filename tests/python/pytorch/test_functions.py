@@ -195,3 +195,29 @@ def test_the_generic_operators_take_torch_tensors(device):
     assert same_bits(out, y)
     with torch.enable_grad(), pytest.raises(isofold.UsageError, match="x requires a gradient"):
         operator(x.requires_grad_(), weight)
+
+
+def test_usual_calls_skip_the_dispatcher(device, monkeypatch):
+    from isofold.torch import _functions
+
+    x, residual = torch.randn(2, 3, 7, 96, device=device).bfloat16()
+    weight, bias = torch.nn.Parameter(torch.randn(2, 96, device=device).bfloat16())
+    out, narrow = torch.empty_like(x), torch.empty(3, 7, device=device, dtype=x.dtype)
+    wide = torch.randn(96, device=device)
+    strided = torch.zeros(5, 128, device=device)[:, :96]
+    monkeypatch.setattr(_functions, "_ops", None)
+    for call in (
+        lambda: ours.rms_norm(x, (96,), weight),
+        lambda: ours.rms_norm(x, (96,), wide, 1e-5, weight_mode="after_cast", out=out),
+        lambda: ours.rms_norm(strided, (96,)),
+        lambda: ours.fused_add_rms_norm(x, residual, weight),
+        lambda: ours.layer_norm(x, (96,), weight, bias, out=out),
+        lambda: ours.softmax(x, -1),
+        lambda: ours.log_softmax(x, 2, out=out),
+        lambda: ours.mean(x, -1, out=narrow),
+        lambda: ours.sum(x, 2, True),
+        lambda: ours.sum(x[:0], -1),
+    ):
+        call()
+    with pytest.raises(AttributeError):
+        ours.softmax(x, 0)  # this one is copied first

@@ -1,0 +1,101 @@
+"""What takes a GPU, with arrays of any framework that is installed; PyTorch's tests are in pytorch/."""
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import isofold
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    try:
+        return isofold.Runtime("cuda:0")
+    except isofold.UsageError as error:
+        pytest.skip(f"no GPU: {error}")
+
+
+def rows(tokens, n):
+    return np.random.default_rng(0).standard_normal((tokens, n), dtype=np.float32)
+
+
+def test_cupy(gpu, cpu):
+    cupy = pytest.importorskip("cupy")
+    x = rows(9, 512)
+    expected = cpu.operator("softmax", n=512, dtype="f32")(x)
+    softmax = gpu.operator("softmax", n=512, dtype="f32")
+    y = softmax(cupy.asarray(x))
+    assert isinstance(y, cupy.ndarray) and cupy.asnumpy(y).tobytes() == expected.tobytes()
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        on_device = cupy.asarray(x)
+        out = cupy.empty_like(on_device)
+        softmax.launch(on_device, out)
+    stream.synchronize()
+    assert cupy.asnumpy(out).tobytes() == expected.tobytes()
+    softmax.launch(on_device, out, stream=stream)
+    stream.synchronize()
+    with pytest.raises(isofold.UsageError, match="y is on cpu, this operator works on cuda:0"):
+        softmax.launch(on_device, x)
+
+
+def test_jax(gpu, cpu):
+    jax = pytest.importorskip("jax")
+    cupy = pytest.importorskip("cupy")
+    if jax.default_backend() != "gpu":
+        pytest.skip("JAX has no GPU")
+    x = rows(9, 512)
+    given = jax.block_until_ready(jax.device_put(x))
+    out = cupy.empty((9, 512), cupy.float32)
+    gpu.operator("softmax", n=512, dtype="f32").launch(given, out, stream=0)
+    cupy.cuda.runtime.deviceSynchronize()
+    assert cupy.asnumpy(out).tobytes() == cpu.operator("softmax", n=512, dtype="f32")(x).tobytes()
+
+
+PRELUDE = """
+import os, sys
+import isofold
+runtime = isofold.Runtime("cuda:0")
+softmax = runtime.operator("softmax", n=512, dtype="f32")
+softmax.prepare_up_to(8)
+"""
+
+
+def run(program):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PRELUDE + textwrap.dedent(program)],
+        capture_output=True, text=True, timeout=300,
+    )
+    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def test_a_forked_child_is_told_that_cuda_is_the_parent_s(gpu):
+    done = run("""
+        child = os.fork()
+        if child == 0:
+            refused = 0
+            for use in (lambda: softmax.prepare([1]), lambda: runtime.operator("sum", n=4, dtype="f32"), lambda: softmax.choice(1),
+                        lambda: isofold.Runtime("cuda:0"), lambda: isofold.Runtime()):
+                try: use()
+                except isofold.UsageError as error: refused += "forked" in str(error)
+            try: isofold.Runtime("cpu")
+            except isofold.UsageError as error: print(error)  # a build without the CPU backend
+            print(refused)
+            sys.exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        softmax.prepare([9])
+        """)
+    assert done.stdout.endswith("5\n")
+
+
+def test_the_interpreter_ends_with_live_handles(gpu):
+    done = run("""
+        import builtins
+        builtins.kept = [runtime, softmax]
+        cycle = [softmax]
+        cycle.append(cycle)
+        """)
+    assert done.stderr == ""
