@@ -221,3 +221,16 @@ def test_usual_calls_skip_the_dispatcher(device, monkeypatch):
         call()
     with pytest.raises(AttributeError):
         ours.softmax(x, 0)  # this one is copied first
+
+
+def test_prepare_up_to_loads_what_calls_used(device):
+    for n in (101, 102, 64):
+        x = torch.randn(1, n, device=device, dtype=torch.float16)
+        ours.rms_norm(x, (n,))
+        ours.sum(x, -1)
+    ours.prepare_up_to(32)
+    from isofold.torch import _operators
+
+    assert sum(operator.n == 101 for operator in _operators._operators.values()) == 2
+    with pytest.raises(isofold.UsageError, match="tokens is 0"):
+        ours.prepare_up_to(0)

@@ -111,6 +111,20 @@ def test_a_capture_without_the_kernel_is_an_error_that_names_it(cuda):
             ours.rms_norm(x, (1234,))
 
 
+def test_what_prepare_up_to_loaded_can_be_captured(cuda):
+    for n, dtype in ((1001, torch.bfloat16), (1002, torch.float32), (1024, torch.float16)):
+        x = torch.randn(200, n, device=cuda).to(dtype)
+        ours.softmax(x[:1], -1)
+        ours.prepare_up_to(200)
+        expected = ours.softmax(x, -1)
+        for tokens in (1, 2, 33, 200):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                result = ours.softmax(x[:tokens], -1)
+            graph.replay()
+            assert same_bits(result, expected[:tokens])
+
+
 def test_streams(cuda):
     x = torch.randn(64, 64, device=cuda)
     expected = ours.softmax(x, -1)

@@ -15,7 +15,7 @@ from ._batch_invariant import (
     is_batch_invariant_mode_enabled,
 )
 from ._functions import fused_add_rms_norm, layer_norm, log_softmax, mean, rms_norm, softmax, sum
-from ._operators import runtime
+from ._operators import prepare_up_to, runtime
 
 __all__ = [
     "Coverage",
@@ -28,6 +28,7 @@ __all__ = [
     "layer_norm",
     "log_softmax",
     "mean",
+    "prepare_up_to",
     "rms_norm",
     "runtime",
     "softmax",

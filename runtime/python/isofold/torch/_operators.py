@@ -86,3 +86,17 @@ def norm_options(eps, x, weight, *, bias=None, residual=None, weight_mode="f32",
     if residual_mode != "f32_sum":
         options.append(("residual_mode", residual_mode))
     return tuple(options)
+
+
+_SIZES = {"f32": 4, "bf16": 2, "f16": 2, "f64": 8}
+
+
+def prepare_up_to(max_tokens):
+    """Loads what the operators that calls have used until now need for every number of rows from 1 to max_tokens, so that no
+    later call with dense tensors compiles: a capture into a CUDA graph cannot. Raises UsageError for max_tokens below 1."""
+    with _lock:
+        used = list(_operators.values())
+    for operator in used:
+        # Of dense rows every address and distance is a multiple of this.
+        sizes = [operator.n * _SIZES[tensor.dtype] for tensor in (*operator.inputs, *operator.outputs) if tensor.extent in ("row", "column")]
+        operator.prepare_up_to(max_tokens, alignment=min(16, *((size & -size) or 16 for size in sizes)))
