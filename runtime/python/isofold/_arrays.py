@@ -1,5 +1,7 @@
 """Arrays for results, of the kind of an operator's inputs."""
 
+import sys
+
 _NAMES = {
     "f32": "float32",
     "bf16": "bfloat16",
@@ -26,13 +28,11 @@ def _numpy_dtype(numpy, dtype, like):
 def empty(like, shape, dtype):
     """An array of that shape and dtype (Isofold's name), of the framework and on the device of `like`."""
     framework = type(like).__module__.partition(".")[0]
-    if framework == "torch":
-        import torch
-
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(like, torch.Tensor):
         return torch.empty(shape, dtype=getattr(torch, _NAMES[dtype]), device=like.device)
-    if framework in ("numpy", "ml_dtypes"):
-        import numpy
-
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(like, (numpy.ndarray, numpy.generic)):
         return numpy.empty(shape, _numpy_dtype(numpy, dtype, like))
     if framework == "cupy":
         import cupy

@@ -22,8 +22,9 @@ struct Torch {
   nb::object grad_enabled;       // is_grad_enabled()
   nb::object tracing;            // its results are all falsy when nobody watches what is called
   nb::object dispatch_modes, functorch_level;
+  nb::object forward_ad;  // the module, whose level is below 0 when no forward derivatives are wanted
   nb::object empty_like;
-  nb::object requires_grad, is_neg, new_empty;  // names
+  nb::object requires_grad, is_neg, new_empty, current_level;  // names
 };
 Torch* torch = nullptr;
 
@@ -35,10 +36,16 @@ nb::object call(const nb::object& function) {
   return result;
 }
 
+bool wants_forward_derivatives() {
+  const nb::object level = nb::steal(PyObject_GetAttr(torch->forward_ad.ptr(), torch->current_level.ptr()));
+  if (!level.is_valid()) throw nb::python_error();
+  return PyLong_AsLong(level.ptr()) >= 0;
+}
+
 /// Modes, transforms and tracers see operators in the dispatcher only.
 bool somebody_watches() {
   return !call(torch->tracing).is_none() || PyObject_IsTrue(call(torch->dispatch_modes).ptr()) != 0 ||
-         !call(torch->functorch_level).is_none();
+         !call(torch->functorch_level).is_none() || wants_forward_derivatives();
 }
 
 /// A strided tensor with memory that no gradient is asked of.
@@ -215,10 +222,18 @@ void bind_eager(nb::module_& m) {
   m.def("_use_torch", [](const nb::dict& functions) {
     const auto get = [&](const char* name) { return nb::object(functions[name]); };
     const auto text = [](const char* name) { return nb::steal(PyUnicode_InternFromString(name)); };
-    torch =
-        new Torch{get("tensor"),         get("parameter"),       get("grad_enabled"), get("tracing"),
-                  get("dispatch_modes"), get("functorch_level"), get("empty_like"),   text("requires_grad"),
-                  text("is_neg"),        text("new_empty")};
+    torch = new Torch{.tensor = get("tensor"),
+                      .parameter = get("parameter"),
+                      .grad_enabled = get("grad_enabled"),
+                      .tracing = get("tracing"),
+                      .dispatch_modes = get("dispatch_modes"),
+                      .functorch_level = get("functorch_level"),
+                      .forward_ad = get("forward_ad"),
+                      .empty_like = get("empty_like"),
+                      .requires_grad = text("requires_grad"),
+                      .is_neg = text("is_neg"),
+                      .new_empty = text("new_empty"),
+                      .current_level = text("_current_level")};
   });
   nb::class_<Eager>(m, "Eager")
       .def(nb::init<nb::object, bool>(), nb::arg("resolve"), nb::arg("reduces"))

@@ -185,6 +185,42 @@ def test_gradients_are_refused(device):
     assert ours.rms_norm(x.detach(), (96,), weight.detach()).shape == x.shape
 
 
+def test_forward_derivatives_are_refused(device):
+    from torch.autograd import forward_ad
+
+    x = torch.randn(4, 96, device=device)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        with pytest.raises(isofold.UsageError, match="forward only"):
+            ours.softmax(dual, -1)
+        assert same_bits(ours.softmax(x, -1), ours.softmax(x.clone(), -1))
+        with ours.batch_invariant_mode(device):
+            tangent = forward_ad.unpack_dual(F.rms_norm(dual, (96,)) + dual.softmax(-1)).tangent
+        torch.testing.assert_close(tangent, forward_ad.unpack_dual(F.rms_norm(dual, (96,)) + dual.softmax(-1)).tangent)
+    with pytest.raises(isofold.UsageError, match="forward only"):
+        torch.func.jvp(lambda x: ours.sum(x, -1), (x,), (x,))
+
+
+@pytest.mark.parametrize("of", ("meta", "sparse", "without memory", "nested"))
+def test_tensors_without_rows_in_memory(device, of):
+    x = torch.randn(4, 96, device=device)
+    if of == "without memory":
+        x.untyped_storage().resize_(0)
+    given = {"meta": lambda: x.to("meta"), "sparse": lambda: x.to_sparse(), "nested": lambda: torch.nested.nested_tensor([x, x])}.get(of, lambda: x)()
+    with pytest.raises((isofold.UsageError, RuntimeError)):
+        isofold.torch.runtime(device).operator("softmax", n=96, dtype="f32")(given)
+
+
+def test_subclasses_of_tensor(device):
+    class Mine(torch.Tensor):
+        pass
+
+    x = torch.randn(4, 96, device=device)
+    mine = x.as_subclass(Mine)
+    assert same_bits(ours.softmax(mine, -1).as_subclass(torch.Tensor), ours.softmax(x, -1))
+    assert same_bits(isofold.torch.runtime(device).operator("softmax", n=96, dtype="f32")(mine), ours.softmax(x, -1))
+
+
 def test_the_generic_operators_take_torch_tensors(device):
     operator = isofold.torch.runtime(device).operator("rms_norm", n=96, dtype="bf16", eps=1e-6)
     x, weight = torch.randn(4, 96, device=device).bfloat16(), torch.ones(96, device=device).bfloat16()

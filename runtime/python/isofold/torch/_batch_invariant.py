@@ -170,7 +170,7 @@ def _autograd_rms_norm(kernel, counts, original):
         reason = None
         if not _is_plain(x, weight):
             reason = "a tensor subclass or a mode of PyTorch's dispatcher"
-        elif torch.is_grad_enabled() and (x.requires_grad or (weight is not None and weight.requires_grad)):
+        elif _library.is_differentiated((x,) if weight is None else (x, weight)):
             reason = "a gradient is needed"
         if reason:
             counts.passed[reason] = counts.passed.get(reason, 0) + 1

@@ -23,6 +23,7 @@ _core._use_torch(
         "tracing": torch._C._get_tracing_state,
         "dispatch_modes": torch._C._len_torch_dispatch_stack,
         "functorch_level": torch._C._functorch.maybe_current_level,
+        "forward_ad": torch.autograd.forward_ad,
         "empty_like": torch.empty_like,
     }
 )

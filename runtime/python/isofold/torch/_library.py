@@ -1,5 +1,6 @@
 """Operators of PyTorch's dispatcher, torch.ops.isofold: what torch.compile, modes and transforms see."""
 import torch
+from torch.autograd import forward_ad
 
 import isofold
 
@@ -90,17 +91,22 @@ def _reduced(x, dtype=None):
     return x.new_empty(x.shape[:-1], dtype=dtype or x.dtype)
 
 
+def is_differentiated(tensors):
+    """Does PyTorch want derivatives with respect to one of them, backward or forward?"""
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return True
+    return forward_ad._current_level >= 0 and any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
+
+
 def _differentiated(operator):
-    """What PyTorch calls where gradients may be asked for: the operators have none."""
+    """What PyTorch calls where derivatives may be asked for: the operators have none."""
 
     def check(*arguments, **named):
-        if torch.is_grad_enabled():
-            for argument in (*arguments, *named.values()):
-                if isinstance(argument, torch.Tensor) and argument.requires_grad:
-                    raise isofold.UsageError(
-                        f"{operator} is forward only, and one of its tensors requires a gradient: call it under torch.no_grad() or "
-                        "torch.inference_mode(), or detach the tensor"
-                    )
+        if is_differentiated([one for one in (*arguments, *named.values()) if isinstance(one, torch.Tensor)]):
+            raise isofold.UsageError(
+                f"{operator} is forward only, and one of its tensors requires a gradient: call it under torch.no_grad() or "
+                "torch.inference_mode(), or detach the tensor"
+            )
         with torch._C._AutoDispatchBelowAutograd():
             return operator(*arguments, **named)
 

@@ -97,6 +97,7 @@ def prepare_up_to(max_tokens):
     with _lock:
         used = list(_operators.values())
     for operator in used:
-        # Of dense rows every address and distance is a multiple of this.
-        sizes = [operator.n * _SIZES[tensor.dtype] for tensor in (*operator.inputs, *operator.outputs) if tensor.extent in ("row", "column")]
-        operator.prepare_up_to(max_tokens, alignment=min(16, *((size & -size) or 16 for size in sizes)))
+        rows = [_SIZES[tensor.dtype] for tensor in (*operator.inputs, *operator.outputs) if tensor.extent in ("row", "column")]
+        # Of dense rows every address and distance is a multiple of this, and at least of an element.
+        alignment = min(16, *((operator.n * size & -(operator.n * size)) or 16 for size in rows))
+        operator.prepare_up_to(max_tokens, alignment=max(alignment, *rows))
