@@ -18,10 +18,9 @@ namespace {
 
 /// What is asked of PyTorch, looked up once. Never released: calls may outlive the interpreter's modules.
 struct Torch {
-  nb::object tensor, parameter;  // the types whose memory can be read as it is
-  nb::object grad_enabled;       // is_grad_enabled()
-  nb::object tracing;            // its results are all falsy when nobody watches what is called
-  nb::object dispatch_modes, functorch_level;
+  nb::object tensor, parameter;                         // the types whose memory can be read as it is
+  nb::object grad_enabled;                              // is_grad_enabled()
+  nb::object tracing, dispatch_modes, functorch_level;  // None, 0 and None when nobody watches what is called
   nb::object forward_ad;  // the module, whose level is below 0 when no forward derivatives are wanted
   nb::object empty_like;
   nb::object requires_grad, is_neg, new_empty, current_level;  // names
@@ -56,9 +55,7 @@ bool read(nb::handle object, TensorView& view) {
       is_true(call(torch->grad_enabled)))
     return false;
   PyObject* const self = object.ptr();
-  if (is_true(nb::steal(PyObject_VectorcallMethod(torch->is_neg.ptr(), &self,
-                                                  1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr))))
-    return false;
+  if (is_true(nb::steal(PyObject_VectorcallMethod(torch->is_neg.ptr(), &self, 1, nullptr)))) return false;
   view.api = exchange_api_of(object);
   if (view.api == nullptr || view.api->tensor_from_object(self, &view.tensor) != 0) {
     PyErr_Clear();
@@ -205,8 +202,7 @@ class Eager {
     for (int i = 0; i + 1 < tensor.ndim; ++i)
       PyTuple_SetItem(shape.ptr(), i, PyLong_FromLongLong(tensor.shape[i]));
     PyObject* const arguments[] = {x.ptr(), shape.ptr()};
-    nb::object made = nb::steal(PyObject_VectorcallMethod(torch->new_empty.ptr(), arguments,
-                                                          2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    nb::object made = nb::steal(PyObject_VectorcallMethod(torch->new_empty.ptr(), arguments, 2, nullptr));
     if (!made.is_valid()) throw nb::python_error();
     return made;
   }
