@@ -13,7 +13,7 @@ std::string launch_comment(const Plan& plan, const GpuShape& shape) {
   const GpuSchedule& s = plan.gpu();
   std::string rows = s.rows_per_block > 1 ? fmt::format("one block per {} rows", s.rows_per_block) : "one block per row";
   if (s.split == Split::cluster) rows = fmt::format("one cluster of {} blocks per row", s.blocks_per_row);
-  if (s.split == Split::workspace) rows = fmt::format("two launches of {} blocks per row", s.blocks_per_row);
+  if (s.split == Split::workspace) rows = fmt::format("{} launches of {} blocks per row", passes(plan.spec()).size() + 1, s.blocks_per_row);
   return fmt::format("{}; {} threads per block; {} bytes of dynamic shared memory", rows, shape.block_threads,
                      shape.staging_bytes);
 }
@@ -82,13 +82,14 @@ CudaSource emit_cuda(const Plan& plan) {
   CudaSource source;
   const std::string name = "isofold_" + plan.spec().op;
   std::string kernels;
-  const auto entry = [&](const std::string& entry_name, KernelPart part) {
+  const auto entry = [&](const std::string& entry_name, KernelPart part, std::size_t pass = 0) {
     source.entries.push_back(entry_name);
     kernels += (kernels.empty() ? "" : "\n") +
-               fill_template("entry", {{"entry", entry_name}, {"parameters", writer.parameters()}, {"body", writer.body(part)}});
+               fill_template("entry", {{"entry", entry_name}, {"parameters", writer.parameters()}, {"body", writer.body(part, pass)}});
   };
   if (plan.gpu().split == Split::workspace) {
-    entry(name + "_partial_sums", KernelPart::partial_sums);
+    for (std::size_t pass = 0; pass < writer.passes(); ++pass)
+      entry(name + "_partial_sums" + (pass == 0 ? "" : fmt::format("_{}", pass + 1)), KernelPart::partial_sums, pass);
     entry(name + "_outputs", KernelPart::outputs);
   } else {
     entry(name, KernelPart::whole);

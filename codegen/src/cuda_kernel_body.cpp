@@ -14,10 +14,11 @@ std::string row_address(const std::string& name, int groups) {
 
 }  // namespace
 
-std::string CudaKernelWriter::body(KernelPart part) {
+std::string CudaKernelWriter::body(KernelPart part, std::size_t pass) {
   code_ = CodeWriter();
   pass_ = 0;
   part_ = part;
+  part_pass_ = pass;
   expression_.unbind_all();
   declared_rows_.clear();
   loaded_columns_.clear();
@@ -33,10 +34,14 @@ std::string CudaKernelWriter::body(KernelPart part) {
   write_chosen_rows(part);
   if (spec_.n == 0) return empty_row_body();
   write_row_values(0);
-  if (part == KernelPart::outputs) {
-    write_workspace_sum();
-  } else {
-    for (; pass_ < by_pass_.size(); ++pass_) {
+  const std::size_t finished = part == KernelPart::outputs ? by_pass_.size() : part == KernelPart::partial_sums ? pass : 0;
+  for (; pass_ < finished; ++pass_) {
+    write_workspace_sums();
+    write_row_values(pass_ + 1);
+  }
+  if (part != KernelPart::outputs) {
+    const std::size_t end = part == KernelPart::partial_sums ? pass + 1 : by_pass_.size();
+    for (; pass_ < end; ++pass_) {
       if (pass_ == 0) write_reduction_pass();
       else write_later_pass();
       write_lane_trees();
@@ -45,7 +50,6 @@ std::string CudaKernelWriter::body(KernelPart part) {
     }
   }
   if (part == KernelPart::partial_sums) return code_.text();
-  if (part == KernelPart::outputs) write_row_values(1);
   pass_ = by_pass_.size();
   write_output_pass();
   write_token_outputs();
@@ -63,7 +67,8 @@ std::string CudaKernelWriter::empty_row_body() {
 void CudaKernelWriter::write_position(KernelPart part) {
   const bool several_blocks = schedule_.blocks_per_row > 1;
   if (exchanged_ > 1 && part != KernelPart::outputs) {
-    for (const int reduction : reductions_)  // of their own: nobody has to wait until all have read those of the pass before
+    for (const int reduction : part == KernelPart::whole ? reductions_ : by_pass_[part_pass_])
+      // Of their own: nobody has to wait until all have read those of the pass before.
       code_.line("__shared__ __align__(16) {} {}{}[{}];", helpers_.real(), own("warp_sums", reduction),
                  schedule_.rows_per_block > 1 ? "[ROWS_PER_BLOCK]" : "",
                  schedule_.split == Split::cluster

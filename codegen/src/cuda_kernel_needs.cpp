@@ -35,15 +35,17 @@ std::vector<bool> CudaKernelWriter::needed_by_passes(std::size_t first) const {
   return out;
 }
 
-/// What a kernel computes: with Split::workspace reductions are the first kernel's, outputs the second one's.
+/// What a kernel computes. With Split::workspace each pass has one, and the outputs; sums that come from the workspace need nothing.
 std::vector<bool> CudaKernelWriter::needed_in(KernelPart part) const {
   std::vector<bool> needed = needed_by_passes(0);
-  if (part == KernelPart::partial_sums) return needed;
-  if (part == KernelPart::outputs) needed.assign(spec_.nodes.size(), false);
-  for (const Output& output : spec_.outputs) needed[static_cast<std::size_t>(output.value)] = true;
+  if (part != KernelPart::whole) needed.assign(spec_.nodes.size(), false);
+  if (part == KernelPart::partial_sums)
+    for (const int reduction : by_pass_[part_pass_]) needed[static_cast<std::size_t>(spec_.nodes[static_cast<std::size_t>(reduction)].a)] = true;
+  else
+    for (const Output& output : spec_.outputs) needed[static_cast<std::size_t>(output.value)] = true;
   for (std::size_t i = spec_.nodes.size(); i-- > 0;) {
     const Node& node = spec_.nodes[i];
-    if (!needed[i] || (part == KernelPart::outputs && is_reduction(node.op))) continue;
+    if (!needed[i] || (part != KernelPart::whole && is_reduction(node.op))) continue;
     for (int operand : {node.a, node.b, node.c})
       if (operand >= 0) needed[static_cast<std::size_t>(operand)] = true;
   }

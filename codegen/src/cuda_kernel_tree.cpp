@@ -177,7 +177,8 @@ void CudaKernelWriter::write_block_exchange(KernelPart part) {
     if (part == KernelPart::partial_sums) {
       code_.blank();
       code_.comment("The block's part of the row goes to the workspace.");
-      code_.line("if (threadIdx.x == 0) workspace[row * BLOCKS_PER_ROW + block] = {};", lane_result(reductions_.front()));
+      for (const int reduction : pass_reductions())
+        code_.line("if (threadIdx.x == 0) workspace[{} + block] = {};", in_workspace(reduction), lane_result(reduction));
       return;
     }
     for (const int reduction : pass_reductions()) {
@@ -207,14 +208,26 @@ void CudaKernelWriter::write_block_exchange(KernelPart part) {
   code_.line("__syncthreads();");
   for (const int reduction : pass_reductions()) write_segment_tree(reduction, buffer(reduction), "WARPS_PER_ROW", exchanged_);
   if (part == KernelPart::partial_sums)
-    code_.line("if (threadIdx.x == 0) workspace[row * BLOCKS_PER_ROW + block] = {};", name_of_node(reductions_.front()));
+    for (const int reduction : pass_reductions())
+      code_.line("if (threadIdx.x == 0) workspace[{} + block] = {};", in_workspace(reduction), name_of_node(reduction));
 }
 
-void CudaKernelWriter::write_workspace_sum() {
+/// Where in the workspace a row's partial sums of one reduction begin, one for each of its blocks.
+std::string CudaKernelWriter::in_workspace(int reduction) const {
+  const auto place = std::find(reductions_.begin(), reductions_.end(), reduction) - reductions_.begin();
+  if (reductions_.size() == 1) return "row * BLOCKS_PER_ROW";
+  return fmt::format("(row * {} + {}) * BLOCKS_PER_ROW", reductions_.size(), place);
+}
+
+/// The sums of a pass that another kernel has made.
+void CudaKernelWriter::write_workspace_sums() {
   code_.blank();
   code_.comment("Segment tree across the blocks of the row.");
-  code_.line("const float* const block_sums = workspace + row * BLOCKS_PER_ROW;");
-  write_segment_tree(reductions_.front(), "block_sums", "BLOCKS_PER_ROW", schedule_.blocks_per_row);
+  for (const int reduction : pass_reductions()) {
+    const std::string sums = own("block_sums", reduction);
+    code_.line("const float* const {} = workspace + {};", sums, in_workspace(reduction));
+    write_segment_tree(reduction, sums, "BLOCKS_PER_ROW", schedule_.blocks_per_row);
+  }
 }
 
 }  // namespace isofold

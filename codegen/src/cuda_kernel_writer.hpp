@@ -17,7 +17,7 @@ inline void include(std::vector<bool>& needed, const std::vector<bool>& more) {
   for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
 }
 
-/// Which of a plan's kernels is written. Split::workspace has two: partial sums, then the outputs.
+/// Which of a plan's kernels is written. Split::workspace has one of partial sums for each pass, then the outputs.
 enum class KernelPart { whole, partial_sums, outputs };
 
 /// Writes the statements of a kernel's body, section by section in the order of execution.
@@ -29,7 +29,8 @@ class CudaKernelWriter {
 
   std::string leaf_position() const;  // device functions that map a thread's leaf to its elements
   std::string parameters() const;     // of the kernel
-  std::string body(KernelPart part);
+  std::string body(KernelPart part, std::size_t pass = 0);
+  std::size_t passes() const { return by_pass_.size(); }
   int batch() const { return batch_; }
   bool has_long_row() const { return long_row_; }
 
@@ -50,7 +51,8 @@ class CudaKernelWriter {
   void write_lane_tree(int reduction);
   void write_block_exchange(KernelPart part);
   void write_segment_tree(int reduction, const std::string& sums, const std::string& count, int number);
-  void write_workspace_sum();
+  void write_workspace_sums();
+  std::string in_workspace(int reduction) const;
   void write_row_values(std::size_t passes_done);
   void write_output_pass();
   void write_token_outputs();
@@ -143,6 +145,7 @@ class CudaKernelWriter {
   std::vector<std::vector<int>> by_pass_;
   std::size_t pass_ = 0;       // the one that is being written
   KernelPart part_ = KernelPart::whole;
+  std::size_t part_pass_ = 0;  // of KernelPart::partial_sums
   std::vector<int> declared_rows_;   // tensors that have a row pointer
   std::vector<int> loaded_columns_;  // tensors whose words stay in registers
   std::string row_warp_;       // variable that numbers the warps of a row; empty when one warp has all of it

@@ -40,7 +40,7 @@ GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
     shape.staging_bytes = static_cast<int>(std::min<std::int64_t>(
         std::int64_t{4} * fold.leaf * s.shared_calls * shape.block_threads * static_cast<std::int64_t>(kept_calls(spec).size()), 1 << 30));
   shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * (is_wide(spec) ? 8 : 4) * static_cast<int>(reductions(spec).size()) : 0);
-  if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row;
+  if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row * static_cast<int>(reductions(spec).size());
   return shape;
 }
 
@@ -52,8 +52,9 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
     return fmt::format("threads={} must be a power of two from 1 to 1024", s.threads_per_row);
   if (!power_of_two(s.rows_per_block, 1024))
     return fmt::format("rows={} must be a power of two from 1 to 1024", s.rows_per_block);
-  if (!power_of_two(s.blocks_per_row, 16))
-    return fmt::format("blocks={} must be a power of two from 1 to 16", s.blocks_per_row);
+  const int most_blocks = s.split == Split::workspace ? 1024 : 16;
+  if (!power_of_two(s.blocks_per_row, most_blocks))
+    return fmt::format("blocks={} must be a power of two from 1 to {}", s.blocks_per_row, most_blocks);
   const int block_threads = s.threads_per_row * s.rows_per_block;
   if (block_threads < 32 || block_threads > 1024)
     return fmt::format("threads * rows = {} must be from 32 to 1024", block_threads);
@@ -79,12 +80,11 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
     return fmt::format("vector={} must be a power of two from 1 to the leaf, {}", s.vector, fold.leaf);
   if (spec.n % s.vector != 0) return fmt::format("vector={} must divide the row length {}", s.vector, spec.n);
   if (s.split == Split::workspace && is_wide(spec)) return "split=workspace keeps binary32 sums, the spec is of f64";
-  if (s.split == Split::workspace && reductions(spec).size() != 1)
-    return fmt::format("split=workspace has a launch for one reduction, the spec has {}", reductions(spec).size());
+  if (s.split == Split::workspace && reductions(spec).empty()) return "split=workspace is for sums, the spec has no reduction";
   if (s.staging == Staging::shared && spec.n == 0) return "staging=shared: a row without elements has nothing that waits";
   if (s.split != Split::none && spec.n == 0) return "a row without elements is no work for several blocks";
   if (s.split == Split::workspace && s.staging != Staging::reread)
-    return "split=workspace reads the row again in its second launch: staging=reread";
+    return "split=workspace reads the row again in every launch: staging=reread";
   const GpuShape shape = shape_of(spec, fold, s);
   const std::int64_t elements = shape.leaves_per_thread * fold.leaf;
   if (s.staging == Staging::registers && elements > max_elements_in_registers)
@@ -93,7 +93,6 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
     return fmt::format("{} elements per thread, at most {} are unrolled: staging=reread has a loop", elements, max_elements_unrolled);
   if (shape.looped && shape.lanes_per_thread > 1)
     return fmt::format("{} elements per thread: a loop over them takes one lane per thread, not {}", elements, shape.lanes_per_thread);
-  if (shape.looped && s.split == Split::workspace) return "split=workspace unrolls all elements of a thread";
   if (s.staging != Staging::reread && reductions(spec).empty())
     return "a spec without a reduction has nothing that waits: staging=reread";
   if (s.staging == Staging::shared && carried_values(spec).empty())

@@ -102,13 +102,13 @@ std::string run_plan(Batch& batch, std::size_t source, const CudaSource& generat
     add(call.inputs()[i], has_stride(plan.spec().inputs[i].extent), false);
   for (testing::HostTensor& output : call.outputs()) add(output, true, true);
   numbers.push_back(tokens);
-  const bool two_launches = plan.gpu().split == Split::workspace;
+  const bool has_workspace = plan.gpu().split == Split::workspace;
   void* workspace_data = workspace.data();
   memory.push_back({workspace.row(0), 1, workspace.allocation_bytes(), workspace.allocation_bytes(), true});
   std::vector<void*> arguments;
   for (void*& pointer : pointers) arguments.push_back(&pointer);
   for (std::int64_t& number : numbers) arguments.push_back(&number);
-  if (two_launches) arguments.push_back(&workspace_data);
+  if (has_workspace) arguments.push_back(&workspace_data);
 
   Launch launch;
   launch.blocks = grid_blocks(plan, tokens);

@@ -159,7 +159,7 @@ GpuSchedule random_gpu_schedule(const Choose& choose) {
   schedule.rows_per_block = power_of_two(choose, 1024 / schedule.threads_per_row);
   schedule.split = static_cast<Split>(choose(3));
   if (schedule.split != Split::none) {
-    schedule.blocks_per_row = 2 * power_of_two(choose, 8);
+    schedule.blocks_per_row = 2 * power_of_two(choose, schedule.split == Split::workspace ? 64 : 8);
     schedule.rows_per_block = 1;
   }
   schedule.staging = static_cast<Staging>(choose(3));
@@ -168,7 +168,7 @@ GpuSchedule random_gpu_schedule(const Choose& choose) {
   schedule.streaming = choose(2) == 1;
   schedule.dependent_launch = choose(2) == 1;
   schedule.resident_blocks = 1 + static_cast<int>(choose(4));
-  if (schedule.staging == Staging::registers && choose(4) == 0) schedule.shared_calls = 1 + static_cast<int>(choose(4));
+  if (schedule.staging == Staging::registers && choose(16) == 0) schedule.shared_calls = 1 + static_cast<int>(choose(4));
   return schedule;
 }
 

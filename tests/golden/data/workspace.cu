@@ -6,7 +6,7 @@
 // target    sm_80
 // bits id   1486a4fb68fe867c84a1b94ff71e57c2
 // plan      e809cf52a89ae8d48df76f1fd759785f
-// launch    two launches of 4 blocks per row; 256 threads per block; 0 bytes of dynamic shared memory
+// launch    2 launches of 4 blocks per row; 256 threads per block; 0 bytes of dynamic shared memory
 // again     isofold inspect --show source --device sm_80 --spec 'add_rms_norm N=16384 (x: bf16[row], residual: bf16[row], weight: bf16[column]) { h = add(x, residual); total = sum(mul(h, h)); r = div(1, sqrt(add(div(total, 16384), 1e-06))); y: bf16 = mul(mul(h, r), weight); residual_out: bf16 = h }' --fold 'leaf=8 lanes=32 segments=64' --schedule 'gpu threads=256 rows=1 blocks=4 split=workspace staging=reread vector=8 weights=late memory=streaming launch=plain resident=1'
 
 // The row and its fold.

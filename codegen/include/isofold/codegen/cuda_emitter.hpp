@@ -10,7 +10,7 @@ namespace isofold {
 /// What one generated translation unit holds, and how to launch it.
 struct CudaSource {
   std::string text;                  // complete .cu text, includes nothing
-  std::vector<std::string> entries;  // kernels in launch order: one, or two for Split::workspace
+  std::vector<std::string> entries;  // kernels in launch order: one, or one more than passes for Split::workspace
   std::string program_name;          // for compiler messages, for example rms_norm-<digest>.cu
   /// (name, pasted text) of the device helper functions that the kernel uses; each stands in `text` as it is here.
   std::vector<std::pair<std::string, std::string>> helpers;

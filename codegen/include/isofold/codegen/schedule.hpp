@@ -10,7 +10,7 @@ namespace isofold {
 enum class Split : std::uint8_t {
   none,       // one block per row
   cluster,    // one thread-block cluster per row, through distributed shared memory (sm_90 and later)
-  workspace,  // two launches: partial sums to a workspace, then every block reads its row's partial sums
+  workspace,  // a launch for each pass: partial sums to a workspace, from which every block of the next one takes its row's
 };
 
 /// Where a row waits between the reduction and the output.
@@ -20,7 +20,7 @@ enum class Staging : std::uint8_t { registers, shared, reread };
 struct GpuSchedule {
   int threads_per_row = 32;   // per block; 1 to 1024, a power of two
   int rows_per_block = 1;     // a power of two
-  int blocks_per_row = 1;     // a power of two, at most 16
+  int blocks_per_row = 1;     // a power of two, at most 16, or 1024 with Split::workspace
   Split split = Split::none;  // none exactly when blocks_per_row is 1
   Staging staging = Staging::registers;
   int vector = 1;               // elements per memory access, a power of two, at most the fold's leaf
