@@ -100,7 +100,10 @@ python_complete() { python_works "$1" && "$1" -c "import nanobind, scikit_build_
 python_missing() { [ "$tests" = yes ] && ! python_complete python3 && ! python_complete "$venv/bin/python3"; }
 make_venv() {
   if ! python_works python3 || ! python3 -c "import ensurepip" > /dev/null 2>&1; then
-    [ "$as_root" = no ] || apt install --no-install-recommends -y python3-dev python3-venv > /dev/null 2>&1 || true
+    if [ "$as_root" != no ]; then
+      apt update > /dev/null 2>&1 || true
+      apt install --no-install-recommends -y python3-dev python3-venv > /dev/null 2>&1 || true
+    fi
   fi
   if python3 -m venv "$venv" > /dev/null 2>&1 && "$venv/bin/python3" -m pip -q install "${python_packages[@]}" > /dev/null 2>&1; then
     say "build/venv has ${python_packages[*]}"

@@ -4,7 +4,7 @@ import sys
 
 for module in ("pytest", *filter(None, sys.argv[1].split(","))):
     if importlib.util.find_spec(module) is None:
-        print(f"skipped: {module} is not installed for {sys.executable}")
+        print(f"skipped: {module} is not installed for {sys.executable} (pip install {module} there runs these tests)")
         sys.exit(77)
 
 import pytest

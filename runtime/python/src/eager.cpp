@@ -67,7 +67,7 @@ bool read(nb::handle object, TensorView& view) {
   return false;
 }
 
-constexpr std::size_t most_tensors = 3;
+constexpr std::size_t most_tensors = 3, most_outputs = 3;
 
 /// What an operator depends on.
 struct Key {
@@ -87,10 +87,11 @@ class Eager {
  public:
   Eager(nb::object resolve, bool reduces) : resolve_(std::move(resolve)), reduces_(reduces) {}
 
-  /// The results: `first` and `second` where they are given, else made here. The first one is returned.
+  /// The results: `first`, `second` and `third` where they are given, else made here. The first one is
+  /// returned.
   nb::object call(nb::handle x, nb::handle a, nb::handle b, std::int64_t n, double eps, nb::handle first,
-                  nb::handle second) {
-    return run({x, a, b}, n, eps, {first, second});
+                  nb::handle second, nb::handle third) {
+    return run({x, a, b}, n, eps, {first, second, third});
   }
 
  private:
@@ -120,7 +121,7 @@ class Eager {
   }
 
   nb::object run(const std::array<nb::handle, most_tensors>& objects, std::int64_t n, double eps,
-                 std::array<nb::handle, 2> given) {
+                 std::array<nb::handle, most_outputs> given) {
     if (torch == nullptr) throw InternalError("PyTorch is not set");
     std::array<TensorView, most_tensors> views;
     Key key{.n = n, .eps = std::bit_cast<std::uint32_t>(static_cast<float>(eps))};
@@ -141,7 +142,7 @@ class Eager {
     const BoundOperator* const op = find(key, eps);
     if (op == nullptr) return not_taken();
     std::array<ConstTensor, most_tensors> inputs;
-    std::array<MutableTensor, 2> outputs;
+    std::array<MutableTensor, most_outputs> outputs;
     std::size_t place = 0;
     std::int64_t tokens = 0;
     const auto suits = [&](const TensorView& view, const TensorFacts& facts, Rows& rows) {
@@ -170,15 +171,19 @@ class Eager {
       inputs[place++] = {views[i].data(), rows.stride};
     }
     const std::size_t count = op->tensors().size() - op->inputs();
-    std::array<nb::object, 2> results;
+    std::array<nb::object, most_outputs> results;
     const int dimensions = reduces_ ? x.ndim - 1 : x.ndim;
     for (std::size_t i = 0; i < count; ++i) {
       results[i] = given[i].is_none() ? make_output(objects[0], x) : nb::borrow(given[i]);
       TensorView view;
       Rows rows;
       if (!read(results[i], view) || !suits(view, op->tensors()[op->inputs() + i], rows)) return not_taken();
-      if (view.tensor.ndim != dimensions || !std::equal(x.shape, x.shape + dimensions, view.tensor.shape))
+      // What goes with rows, such as their means, may have any shape.
+      const bool shaped = reduces_ || op->tensors()[op->inputs() + i].extent == Extent::row;
+      if (shaped &&
+          (view.tensor.ndim != dimensions || !std::equal(x.shape, x.shape + dimensions, view.tensor.shape)))
         return not_taken();
+      if (rows.count != tokens) return not_taken();
       outputs[i] = {view.data(), rows.stride};
     }
     CUstream_st* const stream =
@@ -234,7 +239,8 @@ void bind_eager(nb::module_& m) {
   nb::class_<Eager>(m, "Eager")
       .def(nb::init<nb::object, bool>(), nb::arg("resolve"), nb::arg("reduces"))
       .def("__call__", &Eager::call, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"),
-           nb::arg("eps"), nb::arg("first") = nb::none(), nb::arg("second") = nb::none());
+           nb::arg("eps"), nb::arg("first") = nb::none(), nb::arg("second") = nb::none(),
+           nb::arg("third") = nb::none());
 }
 
 }  // namespace isofold::python

@@ -5,7 +5,6 @@ kernel that was there before. Kernels sit below autograd: a backward pass is PyT
 operators and has no backward of its own, so where a gradient is needed it stays as it is."""
 import contextlib
 import dataclasses
-import functools
 import math
 import threading
 import warnings
@@ -13,6 +12,7 @@ import warnings
 import torch
 
 import isofold
+from isofold import _core
 
 from . import _functions, _library, _operators
 from ._operators import NAMES, WIDE_NAMES
@@ -85,38 +85,44 @@ def _rms_norm(x, normalized_shape, weight=None, eps=None):
     return _functions.rms_norm(x, normalized_shape, weight, eps)
 
 
-@functools.lru_cache(maxsize=None)
-def _layer_norm_spec(n, dtype, statistics, options):
-    """layer_norm's Spec with the statistics as further results."""
-    spec = isofold.spec("layer_norm", n, dtype, **dict(options))
-    return spec.removesuffix(" }") + f"; mean: {statistics} = add(centre, rest); rstd: {statistics} = r }}"
+def _with_statistics(n, dtypes, eps, ordinal):
+    """layer_norm with the mean and the inverse deviation of each row as further results. PyTorch's own kernels give them in
+    float32 on the GPU, and on the CPU where the weight is wider than x."""
+    x, weight, bias = dtypes
+    parameters = {dtype for dtype in (weight, bias) if dtype is not None}
+    options = {"eps": eps, "weight": weight is not None, "bias": bias is not None}
+    if parameters:
+        options["weight_dtype"] = next(iter(parameters))
+    statistics = "f32" if ordinal >= 0 or parameters - {x} else x
+    spec = isofold.spec("layer_norm", n, x, **options)
+    return _operators.find_spec(ordinal, spec.removesuffix(" }") + f"; mean: {statistics} = add(centre, rest); rstd: {statistics} = r }}")
+
+
+_eager_layer_norm = _core.Eager(_with_statistics, False)
 
 
 def _native_layer_norm(x, normalized_shape, weight, bias, eps):
     _check_strided(x, weight, bias)
     _check_dtype(x, NAMES)
     count, n = _functions.check_normalized(x, normalized_shape, weight, bias)
-    parameters = [tensor for tensor in (weight, bias) if tensor is not None]
-    dtypes = {tensor.dtype for tensor in parameters}
+    dtypes = {tensor.dtype for tensor in (weight, bias) if tensor is not None}
     if len(dtypes) > 1 or not dtypes <= NAMES.keys():
-        raise _Pass("weight and bias of " + " and ".join(str(tensor.dtype) for tensor in parameters))
+        raise _Pass("weight and bias of " + " and ".join(str(tensor.dtype) for tensor in (weight, bias) if tensor is not None))
     _check_length(x, range(-count, 0))
     if n == 0:
         raise _Pass("rows without elements")
-    mixed = dtypes and dtypes != {x.dtype}
-    # PyTorch's own kernels give the statistics in these dtypes.
-    wide = x.is_cuda or mixed
-    statistics = torch.float32 if wide else x.dtype
-    options = list(_operators.norm_options(eps, x, weight, bias=bias))
-    if bias is None:
-        options.append(("bias", False))
-    spec = _layer_norm_spec(n, NAMES[x.dtype], NAMES[statistics], tuple(options))
-    rows = _library.rows(_functions.flat(x, count, n), n)
+    statistics = torch.float32 if x.is_cuda or dtypes - {x.dtype} else x.dtype
     leading = x.shape[: x.dim() - count]
-    y = x.new_empty(x.shape)
     mean, rstd = (x.new_empty((*leading, *(1,) * count), dtype=statistics) for _ in range(2))
-    inputs = [rows, *(_functions.flat(tensor, count, n).contiguous() for tensor in parameters)]
-    operator = _operators.find_spec(_operators.ordinal_of(x.device), spec)
+    if count == 1:
+        y = torch.empty_like(x)
+        if _eager_layer_norm(x, weight, bias, n, eps, y, mean, rstd) is not NotImplemented:
+            return y, mean, rstd
+    y = x.new_empty(x.shape)
+    rows = _library.rows(_functions.flat(x, count, n), n)
+    inputs = [rows, *(_functions.flat(tensor, count, n).contiguous() for tensor in (weight, bias) if tensor is not None)]
+    names = [None if tensor is None else NAMES[tensor.dtype] for tensor in (x, weight, bias)]
+    operator = _with_statistics(n, names, eps, _operators.ordinal_of(x.device))
     operator.launch(*inputs, y.view(rows.shape), mean.view(leading), rstd.view(leading))
     return y, mean, rstd
 
