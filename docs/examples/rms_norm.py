@@ -1,7 +1,8 @@
 """RMSNorm of a batch and of its rows alone: the same bits.
 
-    python3 rms_norm.py
+python3 rms_norm.py
 """
+
 import numpy as np
 
 import isofold
@@ -19,4 +20,6 @@ batch = norm(x, weight)
 for tokens in (1, 7, 100):
     assert norm(x[:tokens], weight).tobytes() == batch[:tokens].tobytes()
 
-print(f"Isofold {isofold.__version__}: {norm.choice(1).schedule} for one row, {norm.choice(512).schedule} for 512, the same bits ({norm.bits_id})")
+print(
+    f"Isofold {isofold.__version__}: {norm.choice(1).schedule} for one row, {norm.choice(512).schedule} for 512, the same bits ({norm.bits_id})"
+)

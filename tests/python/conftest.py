@@ -1,4 +1,5 @@
 """What all tests of the Python package share."""
+
 import os
 
 import pytest

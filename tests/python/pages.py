@@ -1,4 +1,5 @@
 """Runs what a page of the documentation says."""
+
 import os
 import pathlib
 import re

@@ -1,4 +1,5 @@
 """pip_install.py <build folder>: installs this build, and with pip the package against it, both into a scratch folder; then computes."""
+
 import os
 import pathlib
 import subprocess

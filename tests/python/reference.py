@@ -1,4 +1,5 @@
 """Plain NumPy, in binary64: what the operators come to but for rounding."""
+
 import numpy as np
 
 

@@ -1,4 +1,5 @@
 """run.py <modules> <tests>...: pytest over the tests; exit code 77, which counts as skipped, where a module is not installed."""
+
 import importlib.util
 import sys
 

@@ -1,4 +1,5 @@
 """What takes a GPU, with arrays of any framework that is installed; PyTorch's tests are in pytorch/."""
+
 import subprocess
 import sys
 import textwrap
@@ -76,7 +77,9 @@ softmax.prepare_up_to(8)
 def run(program):
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PRELUDE + textwrap.dedent(program)],
-        capture_output=True, text=True, timeout=300,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
     return done

@@ -90,7 +90,11 @@ def test_per_token_and_scalar_tensors(cpu):
 def test_groups_are_a_dimension(cpu):
     heads = cpu.operator("head_rms_norm", n=32, dtype="f32", groups=4)
     x, weight = rows(3, 200), np.ones(32, np.float32)
-    view = x[:, :128].reshape(3, 4, 32) if x[:, :128].flags.contiguous else np.lib.stride_tricks.as_strided(x, (3, 4, 32), (800, 128, 4))
+    view = (
+        x[:, :128].reshape(3, 4, 32)
+        if x[:, :128].flags.contiguous
+        else np.lib.stride_tricks.as_strided(x, (3, 4, 32), (800, 128, 4))
+    )
     y = heads(view, weight)
     single = cpu.operator("rms_norm", n=32, dtype="f32")(np.ascontiguousarray(view), weight)
     np.testing.assert_allclose(y, single, rtol=1e-6)

@@ -1,4 +1,5 @@
 """Threads, forks and the end of the interpreter, each in a process of its own."""
+
 import subprocess
 import sys
 import textwrap
@@ -16,7 +17,10 @@ expected = softmax(x).tobytes()
 
 def run(program, *, expect=0):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PRELUDE + textwrap.dedent(program)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PRELUDE + textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == expect, (done.returncode, done.stdout, done.stderr)
     return done
@@ -122,7 +126,10 @@ def test_the_interpreter_ends_under_daemon_threads_that_launch(cpu):
 
 def test_it_imports_without_other_packages():
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent("""
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent("""
             import sys
             class Nothing:
                 def find_spec(self, name, path=None, target=None):
@@ -132,5 +139,10 @@ def test_it_imports_without_other_packages():
             print(len(isofold.named_operators()) > 10, isofold.spec("sum", 4, "f32").startswith("row_sum N=4"))
             try: import isofold.torch
             except ImportError as error: print(error)
-            """)], capture_output=True, text=True, timeout=60)
+            """),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.stdout == "True True\nisofold.torch needs PyTorch 2.10 or later, which is not installed\n", done.stderr

@@ -2,6 +2,7 @@
 decoding loop that waits for nothing.
 
     python3 tools/python/eager_time.py [--device cuda] [--tokens 1] [-n 4096] [--dtype bfloat16] [--json]"""
+
 import argparse
 import json
 import statistics
@@ -35,15 +36,30 @@ def cases(device, tokens, n, dtype):
     shape, ops = (n,), torch.ops.isofold
     out = torch.empty_like(x)
     # Name, Isofold's function, the same through the dispatcher, PyTorch's.
-    yield "rms_norm", lambda: ours.rms_norm(x, shape, weight, 1e-6), lambda: ops.rms_norm(x, weight, 1e-6), lambda: F.rms_norm(x, shape, weight, 1e-6)
-    yield "rms_norm, out=", lambda: ours.rms_norm(x, shape, weight, 1e-6, out=out), lambda: ops.rms_norm.out(x, weight, 1e-6, out=out), None
+    yield (
+        "rms_norm",
+        lambda: ours.rms_norm(x, shape, weight, 1e-6),
+        lambda: ops.rms_norm(x, weight, 1e-6),
+        lambda: F.rms_norm(x, shape, weight, 1e-6),
+    )
+    yield (
+        "rms_norm, out=",
+        lambda: ours.rms_norm(x, shape, weight, 1e-6, out=out),
+        lambda: ops.rms_norm.out(x, weight, 1e-6, out=out),
+        None,
+    )
     yield (
         "fused_add_rms_norm",
         lambda: ours.fused_add_rms_norm(x, residual, weight, 1e-6),
         lambda: ops.fused_add_rms_norm(x, residual, weight, 1e-6),
         lambda: F.rms_norm(residual.add_(x), shape, weight, 1e-6),
     )
-    yield "layer_norm", lambda: ours.layer_norm(x, shape, weight, bias), lambda: ops.layer_norm(x, weight, bias, 1e-5), lambda: F.layer_norm(x, shape, weight, bias)
+    yield (
+        "layer_norm",
+        lambda: ours.layer_norm(x, shape, weight, bias),
+        lambda: ops.layer_norm(x, weight, bias, 1e-5),
+        lambda: F.layer_norm(x, shape, weight, bias),
+    )
     yield "softmax", lambda: ours.softmax(x, -1), lambda: ops.softmax(x), lambda: torch.softmax(x, -1)
     yield "log_softmax", lambda: ours.log_softmax(x, -1), lambda: ops.log_softmax(x), lambda: torch.log_softmax(x, -1)
     yield "mean", lambda: ours.mean(x, -1), lambda: ops.mean(x), lambda: torch.mean(x, -1)
@@ -76,10 +92,16 @@ def main():
     where = torch.cuda.get_device_name() if options.device == "cuda" else ours.runtime("cpu").device.partition(" triple")[0]
     columns = ("function", "isofold", "dispatcher", "pytorch", "mode")
     if options.json:
-        print(json.dumps({"device": where, "torch": torch.__version__, "unit": "us", "rows": [dict(zip(columns, row)) for row in rows]}))
+        print(
+            json.dumps(
+                {"device": where, "torch": torch.__version__, "unit": "us", "rows": [dict(zip(columns, row)) for row in rows]}
+            )
+        )
         return
     print(f"{where}, PyTorch {torch.__version__}, {options.tokens} x {options.n} {options.dtype}, microseconds of a call\n")
-    print("| call | Isofold | Isofold through the dispatcher | PyTorch | PyTorch in batch-invariant mode |\n|---|---|---|---|---|")
+    print(
+        "| call | Isofold | Isofold through the dispatcher | PyTorch | PyTorch in batch-invariant mode |\n|---|---|---|---|---|"
+    )
     for name, *times in rows:
         print(f"| {name} | " + " | ".join("" if one is None else f"{one:.1f}" for one in times) + " |")
 

@@ -7,6 +7,7 @@
 Tensors are anything with DLPack, `__cuda_array_interface__` or `__array_interface__`: PyTorch, CuPy, JAX, NumPy and others.
 `isofold.torch` has functions for PyTorch.
 """
+
 import atexit as _atexit
 
 from . import _core

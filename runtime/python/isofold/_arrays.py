@@ -39,6 +39,4 @@ def empty(like, shape, dtype):
 
         with like.device:
             return cupy.empty(shape, _numpy_dtype(cupy, dtype, like))
-    raise TypeError(
-        f"results can be made for NumPy, PyTorch and CuPy, not for {type(like).__qualname__}: pass them to launch()"
-    )
+    raise TypeError(f"results can be made for NumPy, PyTorch and CuPy, not for {type(like).__qualname__}: pass them to launch()")

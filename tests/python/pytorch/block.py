@@ -2,6 +2,7 @@
 
 Matrix products are not Isofold's: here each is done over the same number of rows, whatever the batch, so that PyTorch's own kernel
 and its order of additions stay the same."""
+
 import torch
 import torch.nn.functional as F
 
@@ -58,7 +59,9 @@ def main():
         return sum(not torch.equal(model(x[:size]).view(torch.int16), whole[:size].view(torch.int16)) for size in sizes)
 
     with torch.inference_mode():
-        print(f"{device}, PyTorch {torch.__version__}: a transformer block over 1 to {MOST_TOKENS} tokens, {len(sizes)} batch sizes")
+        print(
+            f"{device}, PyTorch {torch.__version__}: a transformer block over 1 to {MOST_TOKENS} tokens, {len(sizes)} batch sizes"
+        )
         print(f"PyTorch: rows differ from those of the largest batch in {different()} of them")
         with isofold.torch.batch_invariant_mode(device):
             print(f"batch-invariant mode: in {different()} of them")

@@ -1,4 +1,5 @@
 """Comparisons of bits."""
+
 import torch
 
 

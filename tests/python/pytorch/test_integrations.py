@@ -1,4 +1,5 @@
 """The snippets of docs/integrations.md against stand-ins for the engines' registration calls, which check what the engines check."""
+
 import inspect
 import pathlib
 import sys
@@ -46,7 +47,9 @@ class IrOp:
                 return provider, function(*copies)
 
 
-def native_rms_norm(x: torch.Tensor, weight: torch.Tensor | None, epsilon: float, variance_size: int | None = None) -> torch.Tensor:
+def native_rms_norm(
+    x: torch.Tensor, weight: torch.Tensor | None, epsilon: float, variance_size: int | None = None
+) -> torch.Tensor:
     wide = x.to(torch.float32)
     part = wide if variance_size is None else wide[..., :variance_size]
     wide = wide * torch.rsqrt(part.square().mean(-1, keepdim=True) + epsilon)
@@ -104,7 +107,9 @@ def test_the_vllm_provider(device, modules):
             assert provider == "isofold"
             for got, expected in zip(results, native_fused_add_rms_norm(x, residual, weight, 1e-6)):
                 close(got, expected)
-            assert all(same_bits(got[:1], alone) for got, alone in zip(results, fused(["isofold"], x[:1], residual[:1], weight, 1e-6)[1]))
+            assert all(
+                same_bits(got[:1], alone) for got, alone in zip(results, fused(["isofold"], x[:1], residual[:1], weight, 1e-6)[1])
+            )
     assert rms_norm(["isofold"], x, None, 1e-6, 48)[0] == "native"
     assert rms_norm(["isofold"], x.double(), None, 1e-6)[0] == "native"
     assert fused(["isofold"], x, residual.half(), None, 1e-6)[0] == "native"
@@ -114,7 +119,10 @@ def test_vllm_s_lowering_traces_the_provider(device, modules):
     from torch.fx.experimental.proxy_tensor import make_fx
 
     rms_norm = IrOp(native_rms_norm)
-    modules(vllm={}, vllm__ir={"ops": types.SimpleNamespace(rms_norm=rms_norm, fused_add_rms_norm=IrOp(native_fused_add_rms_norm, True))})
+    modules(
+        vllm={},
+        vllm__ir={"ops": types.SimpleNamespace(rms_norm=rms_norm, fused_add_rms_norm=IrOp(native_fused_add_rms_norm, True))},
+    )
     snippets("vllm")["register"]()
     x, weight = torch.randn(9, 96, device=device), torch.randn(96, device=device)
     graph = make_fx(rms_norm.impls["isofold"][0], tracing_mode="fake")(x, weight, 1e-6, None)
@@ -150,7 +158,9 @@ def test_vllm_s_batch_invariant_kernels_are_replaced(device, modules, monkeypatc
     finally:
         library._destroy()
     assert same_bits(layer.rms_norm_batch_invariant(x, weight, eps=1e-5), ours.rms_norm(x, (96,), weight, 1e-5))
-    assert same_bits(layer.rms_norm_batch_invariant(x.view(3, 3, 96), weight), ours.rms_norm(x.view(3, 3, 96), (96,), weight, 1e-6))
+    assert same_bits(
+        layer.rms_norm_batch_invariant(x.view(3, 3, 96), weight), ours.rms_norm(x.view(3, 3, 96), (96,), weight, 1e-6)
+    )
 
 
 def test_the_sglang_override(device, modules, monkeypatch):
@@ -165,7 +175,9 @@ def test_the_sglang_override(device, modules, monkeypatch):
 
         def forward_cuda(self, x, residual=None, post_residual_addition=None):
             if residual is None:
-                return sys.modules["sglang.srt.layers.layernorm"].rms_norm_batch_invariant(x, self.weight.data, self.variance_epsilon)
+                return sys.modules["sglang.srt.layers.layernorm"].rms_norm_batch_invariant(
+                    x, self.weight.data, self.variance_epsilon
+                )
             return "native"
 
     modules(

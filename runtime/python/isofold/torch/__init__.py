@@ -1,4 +1,5 @@
 """Isofold for PyTorch: functions whose rows have the same bits in every batch, and a mode that puts them in the place of PyTorch's."""
+
 try:
     import torch as _torch
 except ImportError as _error:

@@ -3,6 +3,7 @@
 PyTorch's dispatcher gets a kernel per operator and device that looks at the arguments and either computes the result or calls the
 kernel that was there before. Kernels sit below autograd: a backward pass is PyTorch's own. aten::rms_norm alone is made of other
 operators and has no backward of its own, so where a gradient is needed it stays as it is."""
+
 import contextlib
 import dataclasses
 import math
@@ -95,7 +96,9 @@ def _with_statistics(n, dtypes, eps, ordinal):
         options["weight_dtype"] = next(iter(parameters))
     statistics = "f32" if ordinal >= 0 or parameters - {x} else x
     spec = isofold.spec("layer_norm", n, x, **options)
-    return _operators.find_spec(ordinal, spec.removesuffix(" }") + f"; mean: {statistics} = add(centre, rest); rstd: {statistics} = r }}")
+    return _operators.find_spec(
+        ordinal, spec.removesuffix(" }") + f"; mean: {statistics} = add(centre, rest); rstd: {statistics} = r }}"
+    )
 
 
 _eager_layer_norm = _core.Eager(_with_statistics, False)

@@ -2,6 +2,7 @@
 
 Each goes the direct way, from Python into C++ and on to the kernel, unless somebody has to see it in PyTorch's dispatcher
 (torch.compile, modes, transforms, FakeTensors) or a tensor has to be copied or refused first."""
+
 import torch
 
 import isofold
@@ -69,7 +70,11 @@ def _eager_norm(name, tensors, weight_mode, weight_offset_one, residual_mode="f3
     key = (name, weight_mode, weight_offset_one, residual_mode)
     found = _variants.get(key)
     if found is None:
-        given = (("weight_mode", weight_mode, "f32"), ("weight_offset_one", weight_offset_one, False), ("residual_mode", residual_mode, "f32_sum"))
+        given = (
+            ("weight_mode", weight_mode, "f32"),
+            ("weight_offset_one", weight_offset_one, False),
+            ("residual_mode", residual_mode, "f32_sum"),
+        )
         options = tuple((option, value) for option, value, default in given if value != default)
         found = _variants.setdefault(key, _core.Eager(_norm_resolver(name, tensors, options), False))
     return found

@@ -1,4 +1,5 @@
 """Operators of PyTorch's dispatcher, torch.ops.isofold: what torch.compile, modes and transforms see."""
+
 import torch
 from torch.autograd import forward_ad
 
@@ -57,7 +58,13 @@ def _rms_norm(x, weight, eps, weight_mode, weight_offset_one, out):
 def _add_rms_norm(x, residual, weight, eps, weight_mode, weight_offset_one, residual_mode, y, residual_out):
     n = _row_length(x, "x")
     options = norm_options(
-        eps, x, weight, residual=residual, weight_mode=weight_mode, weight_offset_one=weight_offset_one, residual_mode=residual_mode
+        eps,
+        x,
+        weight,
+        residual=residual,
+        weight_mode=weight_mode,
+        weight_offset_one=weight_offset_one,
+        residual_mode=residual_mode,
     )
     operator = find(ordinal_of(x.device), "add_rms_norm", n, dtype_name(x, "x"), options)
     # In place: a copy would not be written to.
@@ -148,7 +155,9 @@ _VARIANTS = 'str weight_mode="f32", bool weight_offset_one=False'
 _define_both(
     "rms_norm",
     f"Tensor x, Tensor? weight, float eps, {_VARIANTS}",
-    lambda x, weight, eps, weight_mode="f32", weight_offset_one=False, *, out: _rms_norm(x, weight, eps, weight_mode, weight_offset_one, out),
+    lambda x, weight, eps, weight_mode="f32", weight_offset_one=False, *, out: _rms_norm(
+        x, weight, eps, weight_mode, weight_offset_one, out
+    ),
     lambda x, *_, **__: _like(x),
 )
 _define_both(

@@ -1,4 +1,5 @@
 """Runtimes and operators that every function of this package shares."""
+
 import threading
 
 import torch
@@ -69,7 +70,9 @@ def dtype_name(tensor, name, names=NAMES):
     return found
 
 
-def norm_options(eps, x, weight, *, bias=None, residual=None, weight_mode="f32", weight_offset_one=False, residual_mode="f32_sum"):
+def norm_options(
+    eps, x, weight, *, bias=None, residual=None, weight_mode="f32", weight_offset_one=False, residual_mode="f32_sum"
+):
     """Options of a norm over these tensors, without those that are the default."""
     options = [("eps", eps)]
     parameter = weight if weight is not None else bias
