@@ -57,11 +57,16 @@ std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results) {
         if (timing.schedule == ranges.back().schedule && timing.stage == choice->stage &&
             timing.microseconds <= same_speed * result.timings.front().microseconds)
           choice = &timing;
-    if (ranges.empty() || choice->schedule != ranges.back().schedule)
+    if (ranges.empty() || choice->schedule != ranges.back().schedule) {
       ranges.push_back({.first_tokens = ranges.empty() ? 1 : boundary_between(previous_tokens, result.tokens),
                         .schedule = choice->schedule,
                         .microseconds = choice->microseconds,
                         .measured_tokens = result.tokens});
+      for (const Timing& timing : result.timings)
+        if (timing.stage == choice->stage && timing.schedule != choice->schedule &&
+            ranges.back().runners_up.size() < most_runners_up)
+          ranges.back().runners_up.push_back({timing.schedule, timing.microseconds});
+    }
     previous_tokens = result.tokens;
   }
   return ranges;

@@ -25,14 +25,15 @@ constexpr std::size_t most_ranges = 1024;
 
 [[noreturn]] void refuse(const std::string& what) { throw UsageError("tuning record: " + what); }
 
-/// The keys of `object` are exactly `keys`, `optional` may be one more.
+/// The keys of `object` are exactly `keys`, those of `optional` may be there.
 void check_keys(const Json& object, const char* what, std::initializer_list<std::string_view> keys,
-                std::string_view optional = {}) {
+                std::initializer_list<std::string_view> optional = {}) {
   if (!object.is_object()) refuse(fmt::format("{} is not an object", what));
   for (const std::string_view key : keys)
     if (!object.contains(key)) refuse(fmt::format("{} has no key \"{}\"", what, key));
   for (const auto& [key, value] : object.items())
-    if (key != optional && std::find(keys.begin(), keys.end(), key) == keys.end())
+    if (std::find(optional.begin(), optional.end(), key) == optional.end() &&
+        std::find(keys.begin(), keys.end(), key) == keys.end())
       refuse(fmt::format("{} has the unknown key \"{}\"", what, key));
 }
 
@@ -117,6 +118,8 @@ std::string to_json_line(const TableRecord& record) {
                                           {"microseconds", rounded(range.microseconds)},
                                           {"measured_tokens", range.measured_tokens}});
     if (range.last_measured_tokens > 0) item["last_measured_tokens"] = range.last_measured_tokens;
+    for (const RunnerUp& other : range.runners_up)
+      item["runners_up"].push_back({{"schedule", text(other.schedule)}, {"microseconds", rounded(other.microseconds)}});
   }
   const Json line{{"spec", record.spec},
                   {"fold", record.fold},
@@ -127,6 +130,21 @@ std::string to_json_line(const TableRecord& record) {
   // name.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
+
+namespace {
+
+std::vector<RunnerUp> runners_up_from(const Json& json) {
+  if (!json.is_array() || json.size() > most_runners_up)
+    refuse(fmt::format("\"runners_up\" is not a list of at most {}", most_runners_up));
+  std::vector<RunnerUp> all;
+  for (const Json& item : json) {
+    check_keys(item, "a runner-up", {"schedule", "microseconds"});
+    all.push_back({parse_schedule(get_text(item, "schedule")), get_time(item, "microseconds")});
+  }
+  return all;
+}
+
+}  // namespace
 
 TableRecord parse_table_record(std::string_view line) {
   if (line.size() > longest_line)
@@ -147,7 +165,7 @@ TableRecord parse_table_record(std::string_view line) {
     refuse(fmt::format("\"ranges\" is not a list of 1 to {} ranges", most_ranges));
   for (const Json& item : ranges) {
     check_keys(item, "a range", {"first_tokens", "schedule", "microseconds", "measured_tokens"},
-               "last_measured_tokens");
+               {"last_measured_tokens", "runners_up"});
     TableRange range;
     range.first_tokens = get_count(item, "first_tokens");
     range.schedule = parse_schedule(get_text(item, "schedule"));
@@ -155,6 +173,7 @@ TableRecord parse_table_record(std::string_view line) {
     range.measured_tokens = get_count(item, "measured_tokens");
     if (item.contains("last_measured_tokens"))
       range.last_measured_tokens = get_count(item, "last_measured_tokens");
+    if (item.contains("runners_up")) range.runners_up = runners_up_from(item.at("runners_up"));
     const std::int64_t least = record.ranges.empty() ? 1 : record.ranges.back().first_tokens + 1;
     if (range.first_tokens < least || (record.ranges.empty() && range.first_tokens != 1))
       refuse("\"first_tokens\" of the ranges must ascend, beginning with 1");

@@ -80,5 +80,5 @@ TEST_CASE(
   CHECK(contains(
       tree("256", "leaf=8 lanes=8 segments=4"),
       "  lane    0 ─┐\n  lane    4 ─┴──┐\n  lane    2 ─┐  │\n  lane    6 ─┴──┴──┐\n"
-      "  lane    1 ─┐     │\n  lane    5 ─┴──┐  │\n  lane    3 ─┐  │  │\n  lane    7 ─┴──┴──┴─→ sum\n"));
+      "  lane    1 ─┐     │\n  lane    5 ─┴──┐  │\n  lane    3 ─┐  │  │\n  lane    7 ─┴──┴──┴─→ segment 0\n"));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chart_panel.hpp"
+#include "page.hpp"
 
 namespace isofold::tools {
 namespace {
@@ -89,7 +90,7 @@ std::string html_panel(const BenchResult& result, PanelTimes times, bool log_tok
   return html + "</figure>\n";
 }
 
-std::string html_table(const BenchResult& result, PanelTimes times) {
+std::string times_table(const BenchResult& result, PanelTimes times) {
   std::string html = fmt::format(
       "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr><th>Tokens</th>",
       escaped(panel_title(result, times)));
@@ -121,32 +122,6 @@ std::string html_kernels(const BenchResult& result) {
                           result.spec, result.fold, result.tokens[result.tokens.size() / 2], result.device));
   return html + "</code></pre>\n</details>\n";
 }
-
-constexpr const char* page_css = R"(
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-main{max-width:1040px;margin:0 auto;padding:28px 20px 56px}
-h1{font-size:1.55rem;line-height:1.25;margin:0 0 4px}
-.subtitle,.note,footer{color:var(--soft);font-size:.9rem;margin:0 0 12px}
-figure{margin:22px 0 0}
-svg.wide,svg.narrow{display:block;width:100%;height:auto;overflow:visible}
-svg.narrow{display:none}
-.legend{list-style:none;display:flex;flex-wrap:wrap;gap:6px 22px;padding:0;margin:18px 0 0;font-size:.9rem}
-.legend li{display:flex;align-items:center;gap:8px}
-.column:focus .reach{stroke:var(--isofold);stroke-width:1.5}
-.scroll{overflow-x:auto;margin-top:24px}
-table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
-caption{text-align:left;font-weight:600;padding:0 0 6px;position:sticky;left:0}
-th,td{text-align:right;padding:5px 10px;border-bottom:1px solid var(--rule);white-space:nowrap}
-thead th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}
-details{margin-top:24px}
-summary{cursor:pointer;font-weight:600}
-dt{font-weight:600;font-size:.9rem;margin-top:8px}
-dd{margin:0}
-code{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
-pre{white-space:pre-wrap;background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:12px}
-@media (max-width:640px){svg.wide{display:none}svg.narrow{display:block}main{padding:20px 12px 40px}h1{font-size:1.3rem}}
-)";
 
 }  // namespace
 
@@ -199,17 +174,11 @@ std::string chart_html(const BenchResult& result, bool log_tokens) {
   body +=
       "<p class=\"note\">Point at a number of tokens, or move there with the Tab key, to read the "
       "values.</p>\n";
-  for (const PanelTimes times : panels_of(result)) body += html_table(result, times);
+  for (const PanelTimes times : panels_of(result)) body += times_table(result, times);
   body += html_kernels(result);
   body += fmt::format("<footer><p>Fold {} · bits id {}</p></footer>\n", escaped(result.fold),
                       escaped(result.bits_id));
-  return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-      "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>Isofold: "
-      "{}</title>\n<style>\n{}{}</style>\n"
-      "</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-      escaped(result.title), chart_css(":root"), page_css, body);
+  return html_page(result.title, body);
 }
 
 }  // namespace isofold::tools

@@ -43,6 +43,7 @@ Command add_accuracy(CLI::App& parent);
 Command add_bench(CLI::App& parent);
 Command add_chart(CLI::App& parent);
 Command add_inspect(CLI::App& parent);
+Command add_explain(CLI::App& parent);
 Command add_probe(CLI::App& parent);
 Command add_doctor(CLI::App& parent);
 Command add_bundle(CLI::App& parent);

@@ -24,7 +24,7 @@ int run_tune(const Console& console, const TuneArguments& options);
 
 struct InspectArguments {
   OperatorOptions op;
-  std::string device, schedule, show = "plan", tokens = "1", alignment = "16";
+  std::string device, schedule, show = "plan", tokens = "1", alignment = "16", page;
 };
 int run_inspect(const Console& console, const InspectArguments& options);
 
@@ -72,6 +72,11 @@ struct CacheArguments {
   std::string max_size, unused_for;
 };
 int run_cache(const Console& console, const CacheArguments& options);
+
+struct ExplainArguments {
+  std::vector<std::string> configurations;  // two
+};
+int run_explain(const Console& console, const ExplainArguments& options);
 
 struct ProbeArguments {
   OperatorOptions op;

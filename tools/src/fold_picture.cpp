@@ -115,7 +115,7 @@ std::unique_ptr<GpuPlaces> gpu_places(const std::optional<Plan>& plan) {
   return plan && plan->is_gpu() ? std::make_unique<GpuPlaces>(*plan) : nullptr;
 }
 
-void add_reduction(const Sizes& s, const std::optional<Plan>& plan, std::vector<TreeStep>& steps) {
+void add_reduction(const Sizes& s, const std::optional<Plan>& plan, const std::string& result, std::vector<TreeStep>& steps) {
   const std::unique_ptr<GpuPlaces> gpu = gpu_places(plan);
   const std::string cpu = plan && !gpu ? fmt::format("vector registers of {} lanes", plan->cpu().width) : "";
   steps.push_back({"leaf",
@@ -141,7 +141,7 @@ void add_reduction(const Sizes& s, const std::optional<Plan>& plan, std::vector<
       steps.push_back({"segment tree", levels_text(1, log2_of(s.segments)) + ": adjacent pairs",
                        plan ? "one thread of the host" : ""});
   }
-  steps.push_back({"output", "the row's values and outputs from the sum",
+  steps.push_back({"output", "the row's values and outputs from " + result,
                    gpu    ? gpu->output()
                    : plan ? "the same thread, row by row"
                           : ""});
@@ -198,11 +198,13 @@ constexpr std::size_t widest = 10;  // lines of one list before it is folded
 
 std::vector<TreeStep> tree_steps(const Spec& spec, const Fold& fold, const std::optional<Plan>& plan) {
   std::vector<TreeStep> steps;
-  add_reduction(Sizes(spec, fold), plan, steps);
+  if (!without_tree(spec).empty()) return steps;
+  const std::string words = reduction_words(spec);
+  add_reduction(Sizes(spec, fold), plan, words.find(',') == words.npos ? "the " + words : words, steps);
   return steps;
 }
 
-std::vector<std::string> sideways_tree(const std::vector<std::string>& labels, std::size_t most) {
+std::vector<std::string> sideways_tree(const std::vector<std::string>& labels, std::size_t most, const std::string& result) {
   const std::size_t count = labels.size();
   const int levels = log2_of(static_cast<std::int64_t>(count));
   std::size_t width = 0;
@@ -239,15 +241,85 @@ std::vector<std::string> sideways_tree(const std::vector<std::string>& labels, s
       line += part;
       output = output && part == "─┴─";
     }
-    if (output) line += "→ sum";
+    if (output) line += "→ " + result;
     line.erase(line.find_last_not_of(' ') + 1);
     lines.push_back(line);
   }
   return lines;
 }
 
-std::string fold_picture(const Spec& spec, const Fold& fold, const std::optional<Plan>& plan) {
+std::string reduction_words(const Spec& spec) {
+  std::string words;
+  for (const int index : reductions(spec)) {
+    const Op op = spec.nodes[static_cast<std::size_t>(index)].op;
+    const std::string word = op == Op::sum ? "sum" : op == Op::reduce_max ? "maximum" : "minimum";
+    if (words.find(word) == words.npos) words += (words.empty() ? "" : ", ") + word;
+  }
+  return words;
+}
+
+std::string without_tree(const Spec& spec) {
+  if (reductions(spec).empty()) return fmt::format("{} reduces nothing along a row: there is no tree.", spec.op);
+  if (spec.n == 0) return "Rows have no elements: there is no tree.";
+  return {};
+}
+
+namespace {
+
+/// Lane `first`, and every `step`-th after it, of segment 0.
+Branch lanes_branch(const Sizes& s, std::int64_t first, std::int64_t step) {
+  std::vector<std::int64_t> lanes, elements;
+  for (std::int64_t lane = first; lane < s.lanes; lane += step)
+    if (lane < s.leaves_of(0)) lanes.push_back(lane);
+  if (lanes.empty())
+    return {Branch::Kind::skipped, fmt::format("lane {}{}: no element", first, first + step < s.lanes ? ", ..." : "")};
+  if (lanes.size() > 1)
+    return {Branch::Kind::folded, fmt::format("lanes {} of segment 0: {} of them", listed(lanes), lanes.size())};
+  std::int64_t count = 0;
+  for (std::int64_t q = first; q < s.leaves_of(0); q += s.lanes) {
+    const std::int64_t last = s.last_element_of_leaf(q);
+    count += last - q * s.leaf + 1;
+    if (elements.size() < 256)
+      for (std::int64_t element = q * s.leaf; element <= last; ++element) elements.push_back(element);
+  }
+  return {count == 1 ? Branch::Kind::element : Branch::Kind::chain,
+          fmt::format("lane {}: elements {}{}", first, listed(elements), count == 1 ? "" : fmt::format(": a chain of {}", count))};
+}
+
+Branch segments_branch(const Sizes& s, std::int64_t first, std::int64_t last, const GpuPlaces* gpu) {
+  std::int64_t leaves = 0, filled = first;
+  for (std::int64_t segment = first; segment <= last && s.leaves_of(segment) > 0; ++segment) {
+    leaves += s.leaves_of(segment);
+    filled = segment;
+  }
+  const std::string name = first == last ? fmt::format("segment {}", first) : fmt::format("segments {}", range(first, last));
+  if (leaves == 0) return {Branch::Kind::skipped, name + ": no element"};
+  const std::int64_t begin = first * s.per_segment;
+  std::string owner;
+  if (gpu) owner = gpu->segment_owner(first);
+  if (gpu && gpu->segment_owner(filled) != owner) owner += " to " + gpu->segment_owner(filled);
+  return {Branch::Kind::folded,
+          fmt::format("{}: elements {}{}", name,
+                      range(begin * s.leaf, s.last_element_of_leaf(begin + leaves - 1)), owner.empty() ? "" : " (" + owner + ")")};
+}
+
+}  // namespace
+
+Branch fold_branch(const Spec& spec, const Fold& fold, const std::optional<Plan>& plan) {
   const Sizes s(spec, fold);
+  const std::unique_ptr<GpuPlaces> gpu = gpu_places(plan);
+  Branch branch = lanes_branch(s, 0, s.lanes);
+  for (std::int64_t half = s.lanes / 2; half >= 1; half /= 2)
+    branch = {Branch::Kind::joined, "", {std::move(branch), lanes_branch(s, half, 2 * half)}};
+  for (std::int64_t step = 1; step < s.segments; step *= 2)
+    branch = {Branch::Kind::joined, "", {std::move(branch), segments_branch(s, step, 2 * step - 1, gpu.get())}};
+  return branch;
+}
+
+std::string fold_picture(const Spec& spec, const Fold& fold, const std::optional<Plan>& plan) {
+  if (const std::string why = without_tree(spec); !why.empty()) return why + "\n";
+  const Sizes s(spec, fold);
+  const std::string result = reduction_words(spec);
   const std::unique_ptr<GpuPlaces> gpu = gpu_places(plan);
   std::string text = fmt::format("A row of {} is cut into {} of {}, and those into {} of {}.\n\n",
                                  counted(s.n, "element"), counted(s.leaves, "leaf"), s.leaf,
@@ -268,15 +340,17 @@ std::string fold_picture(const Spec& spec, const Fold& fold, const std::optional
     lines.clear();
     for (const std::int64_t lane : bit_reversed(s.lanes))
       lines.push_back(fmt::format("lane {:>4}{}", lane, lane >= s.leaves_of(0) ? " (skipped)" : ""));
-    for (const std::string& line : sideways_tree(lines, widest)) text += "  " + line + "\n";
+    for (const std::string& line : sideways_tree(lines, widest, s.segments > 1 ? "segment 0" : result)) text += "  " + line + "\n";
   }
   if (s.segments > 1) {
     text += "\nThe segment tree: adjacent pairs\n";
     lines.clear();
     for (std::int64_t segment = 0; segment < s.segments; ++segment)
       lines.push_back(fmt::format("segment {:>4}{}", segment, s.leaves_of(segment) == 0 ? " (skipped)" : ""));
-    for (const std::string& line : sideways_tree(lines, widest)) text += "  " + line + "\n";
+    for (const std::string& line : sideways_tree(lines, widest, result)) text += "  " + line + "\n";
   }
+  if (result.find("sum") == result.npos)
+    text += fmt::format("\nA {} has the same bits in any order.\n", result);
   text += "\n";
   text += plan ? "Who does what\n" : "The levels\n";
   for (const TreeStep& step : tree_steps(spec, fold, plan)) {

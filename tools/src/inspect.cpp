@@ -8,25 +8,17 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "files.hpp"
 #include "fold_picture.hpp"
+#include "inspection.hpp"
 #include "numbers.hpp"
-#include "programs.hpp"
+#include "output_file.hpp"
 #include "target.hpp"
+#include "tree_document.hpp"
 #include "usage.hpp"
 
 namespace isofold::tools {
 namespace {
-
-/// Everything that a view may need.
-struct Inspection {
-  const Console& console;
-  Target& target;
-  Problem problem;
-  ChosenPlan chosen;
-  std::int64_t tokens;
-
-  const Plan& plan() const { return chosen.plan; }
-};
 
 Json header(const Inspection& in, std::string_view show) {
   const Plan& plan = in.plan();
@@ -54,35 +46,19 @@ int show_text(const Inspection& in, std::string_view show, const std::string& co
 void need(bool there, const Inspection& in, std::string_view show, std::string_view others) {
   if (!there)
     throw UsageError(fmt::format(
-        "--show {} does not exist for device {}; there are plan, tree, candidates, source, usage, {}", show,
+        "--show {} does not exist for device {}; there are plan, tree, svg, why, candidates, source, usage, {}", show,
         in.target.name(), others));
 }
 
 int show_plan(const Inspection& in) {
   const Plan& plan = in.plan();
   Json document = header(in, "plan");
-  const auto line = [&](std::string_view key, const auto& value) {
-    in.console.line("{} {}", in.console.bold(fmt::format("{:<12}", key)), value);
-  };
-  line("spec", text(plan.spec()));
-  line("fold", text(plan.fold()));
-  line("schedule", text(plan.schedule()));
-  line("chosen by", in.chosen.origin);
-  line("device", text(plan.device()));
-  line("bits id", bits_id(plan.spec(), plan.fold()));
-  line("plan digest", digest_of(plan));
+  for (const auto& [name, value] : plan_facts(in))
+    in.console.line("{} {}", in.console.bold(fmt::format("{:<12}", name)), value);
   if (plan.is_gpu()) {
     const GpuShape shape = gpu_shape(plan);
     const std::uint32_t grid = grid_blocks(plan, in.tokens);
     const int cluster = plan.gpu().split == Split::cluster ? plan.gpu().blocks_per_row : 1;
-    line("launch",
-         fmt::format("{}: {} of {}, clusters of {}, {} of shared memory a block", counted(in.tokens, "token"),
-                     counted(grid, "block"), counted(shape.block_threads, "thread"), cluster,
-                     counted(shape.shared_bytes, "byte")));
-    line("a thread",
-         fmt::format("{} of {}, {} of each of {}", counted(shape.leaves_per_thread, "leaf"),
-                     counted(plan.fold().leaf, "element"), counted(shape.lanes_per_thread, "lane"),
-                     counted(shape.segments_per_warp, "segment")));
     document["launch"] = {{"grid_blocks", grid},
                           {"block_threads", shape.block_threads},
                           {"cluster_blocks", cluster},
@@ -90,7 +66,8 @@ int show_plan(const Inspection& in) {
                           {"leaves_per_thread", shape.leaves_per_thread}};
   }
   const std::int64_t bytes = bytes_moved(plan.spec(), in.tokens);
-  line("memory", fmt::format("{} moved at least", byte_count(static_cast<double>(bytes))));
+  in.console.line("{} {} moved at least", in.console.bold(fmt::format("{:<12}", "memory")),
+                  byte_count(static_cast<double>(bytes)));
   document["bytes_moved"] = bytes;
   document["device_traits"] = text(plan.device());
   in.console.document(document);
@@ -109,6 +86,44 @@ int show_tree(const Inspection& in) {
     steps.push_back({{"step", step.name}, {"what", step.what}, {"where", step.where}});
   document["steps"] = steps;
   document["text"] = picture;
+  in.console.document(document);
+  return exit_ok;
+}
+
+int show_svg(const Inspection& in) {
+  if (const std::string why = without_tree(in.problem.spec); !why.empty()) throw UsageError("--show svg: " + why);
+  return show_text(in, "svg",
+                   trees_svg(title_of(in.problem.spec) + ", one row",
+                             {{text(in.problem.fold), fold_branch(in.problem.spec, in.problem.fold, in.plan()),
+                               reduction_words(in.problem.spec)}}));
+}
+
+int show_why(const Inspection& in) {
+  const Choosing choosing = choosing_of(in);
+  in.console.line("{}", choosing.sentence);
+  Table table({choosing.measured ? ">us" : ">estimate us", ">", "schedule"});
+  Json list = Json::array();
+  for (const auto& [schedule, microseconds] : choosing.times) {
+    const double more = 100 * (microseconds / choosing.times.front().second - 1);
+    table.row({short_number(microseconds), &schedule == &choosing.times.front().first ? "chosen" : fmt::format("{:+.1f} %", more),
+               schedule});
+    list.push_back({{"schedule", schedule}, {"microseconds", microseconds}});
+  }
+  table.print(in.console);
+  Json document = header(in, "why");
+  document["why"] = choosing.sentence;
+  document["measured"] = choosing.measured;
+  document["measured_tokens"] = choosing.tokens;
+  document["schedules"] = list;
+  in.console.document(document);
+  return exit_ok;
+}
+
+int show_page(const Inspection& in, const std::string& file) {
+  write_file_atomically(file, inspection_page(in), "page");
+  in.console.line("{}", file);
+  Json document = header(in, "page");
+  document["page"] = file;
   in.console.document(document);
   return exit_ok;
 }
@@ -134,32 +149,11 @@ int show_candidates(const Inspection& in) {
   return exit_ok;
 }
 
-std::string disassemble(const std::string& cubin) {
-  const TemporaryFile file(cubin);
-  std::vector<std::vector<std::string>> attempts;
-  if (const auto nvdisasm = find_program("nvdisasm", cuda_program_folders()))
-    attempts.push_back({*nvdisasm, file.path()});
-  if (const auto cuobjdump = find_program("cuobjdump", cuda_program_folders()))
-    attempts.push_back({*cuobjdump, "--dump-sass", file.path()});
-  std::string failures;
-  for (const std::vector<std::string>& command : attempts) {
-    const ProgramResult result = run_program(command);
-    if (result.status == 0) return result.output;
-    failures += fmt::format("; {} said: {}", command[0], result.errors);
-  }
-  throw UsageError(
-      "--show sass needs nvdisasm or cuobjdump of a CUDA toolkit, on PATH or in /usr/local/cuda/bin "
-      "(packages "
-      "cuda-nvdisasm and cuda-cuobjdump of NVIDIA, or nvidia-cuda-toolkit of Debian and Ubuntu); without "
-      "them "
-      "--show ptx is nearest" +
-      failures);
-}
-
 int show_usage(const Inspection& in) {
   Json document = header(in, "usage");
-  const std::int64_t bytes = bytes_moved(in.problem.spec, in.tokens);
-  document["bytes_moved"] = bytes;
+  const MemoryNeed memory = memory_need(in);
+  document["bytes_moved"] = memory.bytes;
+  document["copy_microseconds"] = memory.microseconds ? Json(*memory.microseconds) : Json(nullptr);
   if (!in.plan().is_gpu()) {
     const std::string object = in.target.compile(in.plan())->code;
     in.console.line("object file   {}", byte_count(static_cast<double>(object.size())));
@@ -173,8 +167,7 @@ int show_usage(const Inspection& in) {
     }
     document["kernels"] = kernels;
   }
-  in.console.line("memory        {} moved at least for {}: every input read once, every output written once",
-                  byte_count(static_cast<double>(bytes)), counted(in.tokens, "token"));
+  in.console.line("memory        {}", memory.words);
   in.console.document(document);
   return exit_ok;
 }
@@ -188,13 +181,17 @@ int run_inspect(const Console& console, const InspectArguments& options) {
   const std::int64_t alignment = parse_whole("--alignment", options.alignment, 1, 4096);
   if ((alignment & (alignment - 1)) != 0)
     throw UsageError(fmt::format("--alignment is {}; allowed is a power of two", alignment));
+  if (!options.page.empty()) check_output_file(options.page);
   Target target(options.device);
   const Inspection in{console, target, problem,
                       target.choose(problem, options.schedule, tokens[0], static_cast<int>(alignment)),
                       tokens[0]};
   const std::string& show = options.show;
+  if (!options.page.empty()) return show_page(in, options.page);
   if (show == "plan") return show_plan(in);
   if (show == "tree") return show_tree(in);
+  if (show == "svg") return show_svg(in);
+  if (show == "why") return show_why(in);
   if (show == "candidates") return show_candidates(in);
   if (show == "usage") return show_usage(in);
   const bool gpu = target.is_gpu();
@@ -205,7 +202,7 @@ int run_inspect(const Console& console, const InspectArguments& options) {
   }
   need(gpu, in, show, "llvm and asm");
   const std::shared_ptr<const KernelImage> image = target.compile(in.plan());
-  return show_text(in, show, show == "ptx" ? image->ptx : disassemble(image->code));
+  return show_text(in, show, show == "ptx" ? image->ptx : disassembled(image->code));
 }
 
 }  // namespace isofold::tools

@@ -12,12 +12,28 @@ Command add_inspect(CLI::App& parent) {
            "auto (default), cpu, cuda:<n>; with no device present sm_80, sm_90, sm_100, ..., x86-64, avx2, "
            "avx512, aarch64");
   add_choice(app, "--show", a->show,
-             {"plan", "tree", "candidates", "source", "usage", "ptx", "sass", "llvm", "asm"},
-             "plan (default), tree, candidates, source, usage; on a GPU ptx, sass; on the CPU llvm, asm");
+             {"plan", "tree", "svg", "why", "candidates", "source", "usage", "ptx", "sass", "llvm", "asm"},
+             "plan (default), tree, svg (its picture), why, candidates, source, usage; on a GPU ptx, sass; on the CPU llvm, asm");
   add_text(app, "--tokens", a->tokens, "COUNT", "Token count that the schedule is chosen for (default 1)");
   add_text(app, "--alignment", a->alignment, "BYTES",
            "Bytes that every pointer and row stride is a multiple of (default 16)");
   add_text(app, "--schedule", a->schedule, "TEXT", "This schedule instead, in its text form");
+  app.add_option("--page", a->page, "All of it as one page: plan, tree, why, usage, source, PTX, SASS")
+      ->type_name("FILE")
+      ->excludes(app.get_option("--show"));
+  return command;
+}
+
+Command add_explain(CLI::App& parent) {
+  auto a = std::make_shared<ExplainArguments>();
+  Command command = add_command(parent, "explain", "Whether two configurations have the same bits and, if not, why", a, run_explain);
+  command.app
+      ->add_option("configurations", a->configurations,
+                   "Two of: an operator as on the command line without --op, in quotes (\"rms_norm -n 4096 --fold '...'\"); a "
+                   "Spec, or \"spec | fold | schedule\"; a file with a generated kernel")
+      ->required()
+      ->expected(2)
+      ->type_name("A B");
   return command;
 }
 

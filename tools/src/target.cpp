@@ -6,6 +6,7 @@
 #include <isofold/codegen/cuda_emitter.hpp>
 #include <isofold/error.hpp>
 
+#include "baselines.hpp"
 #include "kernel_store.hpp"
 #include "launch_table.hpp"
 #include "runtime_impl.hpp"
@@ -98,6 +99,23 @@ ChosenPlan Target::choose(const Problem& problem, const std::string& schedule, s
   const Choice choice = runtime_->make_operator(problem.spec, problem.fold).choice(tokens, alignment);
   return {make_plan(problem.spec, problem.fold, parse_schedule(choice.schedule), traits_).value(),
           choice.origin};
+}
+
+std::optional<TableRange> Target::measured_range(const Problem& problem, std::int64_t tokens) const {
+  if (!runtime_) return std::nullopt;
+  const TableRecord* record = runtime_->impl()->table().find(problem.spec, problem.fold, traits_);
+  if (record == nullptr) return std::nullopt;
+  std::optional<TableRange> found;
+  for (const TableRange& range : record->ranges)
+    if (range.first_tokens <= tokens) found = range;
+  return found;
+}
+
+std::optional<double> Target::copy_microseconds(std::int64_t bytes) const {
+  constexpr TimingEffort effort{
+      .replay_microseconds = 500, .min_samples = 5, .max_samples = 20, .enough_spread = 0.01, .seconds = 0.3};
+  if (!runtime_ || bytes == 0) return std::nullopt;
+  return measure_copy(*runtime_->impl(), bytes, effort).microseconds;
 }
 
 std::shared_ptr<const KernelImage> Target::compile(const Plan& plan) {

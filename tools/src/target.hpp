@@ -2,6 +2,7 @@
 #include <isofold/codegen/device_traits.hpp>
 #include <isofold/codegen/plan.hpp>
 #include <isofold/runtime.hpp>
+#include <isofold/tuning_table.hpp>
 
 #include <memory>
 #include <optional>
@@ -37,6 +38,14 @@ class Target {
   /// count, for tensors aligned to `alignment` bytes.
   ChosenPlan choose(const Problem& problem, const std::string& schedule, std::int64_t tokens,
                     int alignment) const;
+
+  /// The range of the tuning table that chose the schedule for this token count; nothing where no table did, or for an
+  /// architecture.
+  std::optional<TableRange> measured_range(const Problem& problem, std::int64_t tokens) const;
+
+  /// Time of a copy of `bytes` / 2 bytes, which reads and writes as much as that: what the memory system needs at least.
+  /// Measured now; nothing for an architecture.
+  std::optional<double> copy_microseconds(std::int64_t bytes) const;
 
   /// What the plan compiles to; UsageError when the compiler is missing.
   std::shared_ptr<const KernelImage> compile(const Plan& plan);

@@ -12,6 +12,16 @@
 
 namespace isofold {
 
+/// A schedule that was measured beside the one chosen, and was slower.
+struct RunnerUp {
+  Schedule schedule;
+  double microseconds = 0;
+  bool operator==(const RunnerUp&) const = default;
+};
+
+/// Runners-up that a range keeps.
+inline constexpr std::size_t most_runners_up = 3;
+
 /// From `first_tokens` up to the next range's first: this schedule.
 struct TableRange {
   std::int64_t first_tokens = 1;
@@ -19,6 +29,7 @@ struct TableRange {
   double microseconds = 0;                // measured at measured_tokens
   std::int64_t measured_tokens = 1;       // the smallest count that chose the schedule
   std::int64_t last_measured_tokens = 0;  // the largest; 0: not known
+  std::vector<RunnerUp> runners_up = {};  // at measured_tokens, the fastest first; for people
   bool operator==(const TableRange&) const = default;
 };
 
