@@ -73,6 +73,12 @@ bool has_nvrtc() {
   return found;
 }
 
+std::string browser() {
+  for (const char* name : {"chromium", "chromium-browser", "google-chrome"})
+    if (const auto path = tools::find_program(name)) return *path;
+  return {};
+}
+
 std::string read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot read " + path);

@@ -37,6 +37,8 @@ class CommandWorld {
 
 bool has_cpu_backend();
 bool has_nvrtc();
+/// A Chromium to open pages with; empty where there is none.
+std::string browser();
 
 std::string read_text(const std::string& path);
 void write_text(const std::string& path, const std::string& text);

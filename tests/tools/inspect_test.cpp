@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "command.hpp"
+#include "markup.hpp"
 #include "support/error_text.hpp"
 
 using namespace isofold::testing;
@@ -42,9 +43,42 @@ TEST_CASE("the command in a generated source makes that source again") {
   CHECK(again.output == source);
 }
 
+TEST_CASE("the picture speaks of what is reduced, and says where nothing is") {
+  const CommandWorld world;
+  const auto tree = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "inspect");
+    arguments.insert(arguments.end(), {"--show", "tree", "--device", "sm_90"});
+    return world.run(arguments).output;
+  };
+  const std::string largest = tree({"--op", "max", "-n", "1024"});
+  CHECK(contains(largest, "→ maximum"));
+  CHECK(contains(largest, "A maximum has the same bits in any order."));
+  CHECK_FALSE(contains(largest, "sum"));
+  CHECK(contains(tree({"--op", "softmax", "-n", "1024"}), "→ maximum, sum"));
+  const std::string nothing = tree({"--spec", "twice N=64 (x: f32[row]) { y: f32 = add(x, x) }"});
+  CHECK(contains(nothing, "twice reduces nothing along a row: there is no tree."));
+  CHECK_FALSE(contains(nothing, "segment"));
+  CHECK(contains(tree({"--op", "sum", "-n", "0"}), "Rows have no elements"));
+  CHECK(world.run({"inspect", "--op", "sum", "-n", "0", "--show", "svg", "--device", "sm_90"}).status == 2);
+}
+
+TEST_CASE("the tree as a picture: folded where it is wide, with who holds what") {
+  const CommandWorld world;
+  for (const char* n : {"1", "100", "8192", "1000000"}) {
+    CAPTURE(n);
+    const auto result = world.run({"inspect", "--op", "rms_norm", "-n", n, "--show", "svg", "--device", "sm_90"});
+    CHECK(result.status == 0);
+    CHECK(markup_fault(result.output) == "");
+    CHECK(result.output.size() < 40000);
+  }
+  const std::string svg = world.run({"inspect", "--op", "rms_norm", "-n", "8192", "--show", "svg", "--device", "sm_90"}).output;
+  CHECK(contains(svg, "lane 0: elements 0..7, 256..263: a chain of 16"));
+  CHECK(contains(svg, "segments 8..15: elements 4096..8191 (warp 8 to warp 15)"));
+}
+
 TEST_CASE("every view is one JSON document that says what it shows") {
   const CommandWorld world;
-  for (const char* view : {"plan", "tree", "candidates", "source"}) {
+  for (const char* view : {"plan", "tree", "svg", "why", "candidates", "source"}) {
     const Json json = world.json({"inspect", "-n", "512", "--show", view, "--device", "sm_90"});
     CHECK(json.at("show") == view);
     CHECK(json.at("bits_id").get<std::string>().size() == 32);

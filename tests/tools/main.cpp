@@ -13,12 +13,13 @@ bool has(const std::string& need) {
   using namespace isofold::testing;
   if (need == "cpu") return has_cpu_backend();
   if (need == "nvrtc") return has_nvrtc();
+  if (need == "browser") return has_cpu_backend() && !browser().empty();
   return has_nvrtc() || has_cpu_backend();
 }
 
 }  // namespace
 
-// --needs=cpu, nvrtc or compiler (one of the two): exit code 77 tells ctest that it is missing here.
+// --needs=cpu, nvrtc, compiler (one of the two) or browser (and cpu): exit code 77 tells ctest that it is missing here.
 int main(int argc, char** argv) {
   const std::string option = "--needs=";
   for (int i = 1; i < argc; ++i) {

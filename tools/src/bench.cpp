@@ -2,7 +2,10 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "files.hpp"
 #include "measure.hpp"
+#include "output_file.hpp"
+#include "report.hpp"
 
 namespace isofold::tools {
 namespace {
@@ -58,6 +61,7 @@ void print_host(const Console& console, const HostCosts& host) {
 }  // namespace
 
 int run_bench(const Console& console, const MeasureOptions& options) {
+  if (!options.report.empty()) check_output_file(options.report);
   const BenchResult result = measure(console, options);
   console.line("{}  {} on {} ({}), {}", console.bold(result.title), result.fold, result.device,
                result.device_name, result.environment);
@@ -81,6 +85,16 @@ int run_bench(const Console& console, const MeasureOptions& options) {
     console.line("{} {} of {} were measured", console.bad("interrupted:"),
                  std::count_if(times.begin(), times.end(), [](double time) { return time >= 0; }),
                  counted(static_cast<std::int64_t>(times.size()), "token count"));
+  }
+  if (!options.report.empty()) {
+    std::vector<std::string> schedules;
+    for (const std::string& detail : find_line(result, "isofold")->detail) schedules.push_back(detail.substr(0, detail.find(" (")));
+    write_file_atomically(options.report,
+                          report_page(fmt::format("{} on {}", result.title, result.device_name),
+                                      "Measured by isofold bench: every line in one process, kernels of one token count in turns.",
+                                      operator_report(result, map_of(result.tokens, schedules))),
+                          "report");
+    console.line("{}", options.report);
   }
   console.document(to_json(result));
   return interrupted() ? exit_interrupted : exit_ok;

@@ -163,10 +163,8 @@ std::string chart_svg(const BenchResult& result, bool log_tokens) {
       svg_width, height, escaped(result.title), chart_css("svg"), body);
 }
 
-std::string chart_html(const BenchResult& result, bool log_tokens) {
-  std::string body = fmt::format(
-      "<h1>{}: execution time against number of tokens</h1>\n<p class=\"subtitle\">{}</p>\n<p>{}</p>\n",
-      escaped(result.title), escaped(subtitle(result)), escaped(finding(result)));
+std::string chart_parts(const BenchResult& result, bool log_tokens) {
+  std::string body = fmt::format("<p>{}</p>\n", escaped(finding(result)));
   body += html_legend(result);
   for (const PanelTimes times : panels_of(result)) body += html_panel(result, times, log_tokens);
   for (const std::string& note : absent_lines(result))
@@ -175,6 +173,13 @@ std::string chart_html(const BenchResult& result, bool log_tokens) {
       "<p class=\"note\">Point at a number of tokens, or move there with the Tab key, to read the "
       "values.</p>\n";
   for (const PanelTimes times : panels_of(result)) body += times_table(result, times);
+  return body;
+}
+
+std::string chart_html(const BenchResult& result, bool log_tokens) {
+  std::string body = fmt::format("<h1>{}: execution time against number of tokens</h1>\n<p class=\"subtitle\">{}</p>\n",
+                                 escaped(result.title), escaped(subtitle(result)));
+  body += chart_parts(result, log_tokens);
   body += html_kernels(result);
   body += fmt::format("<footer><p>Fold {} · bits id {}</p></footer>\n", escaped(result.fold),
                       escaped(result.bits_id));

@@ -17,4 +17,7 @@ std::string chart_svg(const BenchResult& result, bool log_tokens);
 /// each point.
 std::string chart_html(const BenchResult& result, bool log_tokens);
 
+/// The parts of that page without title and frame: a sentence on what was found, legend, panels, tables.
+std::string chart_parts(const BenchResult& result, bool log_tokens);
+
 }  // namespace isofold::tools

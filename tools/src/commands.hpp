@@ -16,6 +16,7 @@ struct TuneArguments {
   OperatorOptions op;
   std::string device, tokens = default_tokens, output;
   std::string from;  // a record of launches; empty: the operator of the options
+  std::string report;  // the page to write; empty: none
   double seconds = 20;
   int max_candidates = 0;
   bool folds = false;
@@ -31,7 +32,7 @@ int run_inspect(const Console& console, const InspectArguments& options);
 struct VerifyArguments {
   OperatorOptions op;
   std::vector<std::string> devices = {"auto"};
-  std::string tokens = "1..1024", schedule, seed = "1", hashes, write_hashes;
+  std::string tokens = "1..1024", schedule, seed = "1", hashes, write_hashes, report;
   bool all_schedules = false;
 };
 int run_verify(const Console& console, const VerifyArguments& options);

@@ -41,7 +41,7 @@ Choosing choosing_of(const Inspection& in) {
       choosing.tokens = range->measured_tokens;
       choosing.sentence = fmt::format("It was the fastest of those measured over {} ({}{}).",
                                       counted(range->measured_tokens, "token"), in.chosen.origin,
-                                      range->runners_up.empty() ? ", which keeps no runners-up" : "");
+                                      range->runners_up.empty() ? "; no runners-up are on record" : "");
       choosing.times.emplace_back(text(range->schedule), range->microseconds);
       for (const RunnerUp& other : range->runners_up)
         choosing.times.emplace_back(text(other.schedule), other.microseconds);

@@ -16,6 +16,7 @@ struct MeasureOptions {
   OperatorOptions op;
   std::string device, tokens = default_tokens;
   double seconds = 20;
+  std::string report;  // of bench: the page to write; empty: none
   bool no_folds = false, no_python = false, no_host = false;
 };
 

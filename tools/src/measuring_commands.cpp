@@ -2,6 +2,14 @@
 
 namespace isofold::tools {
 
+namespace {
+
+void add_report(CLI::App& app, std::string& file) {
+  add_text(app, "--report", file, "FILE", "Write the results as one page that needs nothing else (HTML)");
+}
+
+}  // namespace
+
 Command add_tune(CLI::App& parent) {
   auto a = std::make_shared<TuneArguments>();
   Command command =
@@ -29,6 +37,7 @@ Command add_tune(CLI::App& parent) {
       "Measure other folds too, and print the price of invariance: best of this fold / best of any fold");
   add_text(app, "--output", a->output, "FILE",
            "Table to add to (default: your own, which is read from then on)");
+  add_report(app, a->report);
   return command;
 }
 
@@ -54,6 +63,7 @@ Command add_verify(CLI::App& parent) {
            "operator given: "
            "all of them, and nothing else");
   add_text(app, "--write-hashes", a->write_hashes, "FILE", "Add the output hashes of this device to a file");
+  add_report(app, a->report);
   return command;
 }
 
@@ -94,6 +104,7 @@ Command add_bench(CLI::App& parent) {
   Command command = add_command(
       parent, "bench", "Time the operator beside a copy, a free fold, PyTorch and Triton", a, run_bench);
   add_measure(*command.app, *a);
+  add_report(*command.app, a->report);
   return command;
 }
 

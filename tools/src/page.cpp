@@ -8,6 +8,7 @@
 namespace isofold::tools {
 namespace {
 
+// A press of a key moves through what has a tabindex: columns of charts, and boxes that scroll.
 constexpr const char* page_css = R"(
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
@@ -26,13 +27,26 @@ h3{font-size:1rem;margin:20px 0 8px}
 table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:0 0 6px;position:sticky;left:0}
 th,td{text-align:right;padding:5px 10px;border-bottom:1px solid var(--rule);white-space:nowrap}
-.left{text-align:left}
+.left{text-align:left;white-space:normal;min-width:9em}
 thead th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}
-.facts th{width:1%;color:var(--soft);font-weight:600}
+.facts th{width:1%;min-width:7em;color:var(--soft);font-weight:600}
 .facts th,.facts td{text-align:left;vertical-align:top;white-space:normal}
 .facts td{overflow-wrap:anywhere}
 :focus-visible{outline:2px solid var(--isofold);outline-offset:2px}
 pre.listing{white-space:pre;overflow-x:auto;max-height:70vh}
+.map td,.map th{white-space:nowrap}
+.map thead th{text-align:center;vertical-align:bottom}
+.map td{text-align:center;padding:4px 8px;border:1px solid var(--paper)}
+.map .left{min-width:0}
+.q0{background:color-mix(in srgb,var(--isofold) 46%,transparent)}
+.q1{background:color-mix(in srgb,var(--isofold) 32%,transparent)}
+.q2{background:color-mix(in srgb,var(--isofold) 21%,transparent)}
+.q3{background:color-mix(in srgb,var(--isofold) 12%,transparent)}
+.q4{background:color-mix(in srgb,var(--isofold) 5%,transparent)}
+.chosen{font-weight:700;outline:2px solid var(--isofold);outline-offset:-2px}
+.good{color:var(--triton);font-weight:600}
+.bad{color:var(--compile);font-weight:600}
+section{border-top:1px solid var(--rule-strong);margin-top:36px}
 details{margin-top:24px}
 summary{cursor:pointer;font-weight:600}
 dt{font-weight:600;font-size:.9rem;margin-top:8px}

@@ -46,8 +46,10 @@ std::string trees_html(const std::vector<TreePicture>& pictures) {
     if (!picture.title.empty()) html += fmt::format("<h3>{}</h3>\n", escaped(picture.title));
     add(branch_picture(picture.root, picture.result), picture.title.empty() ? "The reduction tree" : picture.title);
   }
-  add(branch_legend(), "What the marks mean");
-  return html;
+  html += "<ul class=\"legend\">\n";
+  for (const auto& [mark, words] : branch_marks())
+    html += fmt::format("<li><svg width=\"16\" height=\"14\" aria-hidden=\"true\">{}</svg> {}</li>\n", mark, words);
+  return html + "</ul>\n";
 }
 
 }  // namespace isofold::tools

@@ -175,19 +175,23 @@ BranchPicture branch_picture(const Branch& root, const std::string& result) {
   const auto [x, y] = draw_lines(root, left, row, picture.svg);
   picture.svg += fmt::format("<path class=\"tree-line\" d=\"M{:.1f} {:.1f}h16\"/><text class=\"tree-result\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
                              x, y, x + 22, y + 4, escaped(result));
-  picture.width = x + 26 + width_of(result) * 1.1;
+  picture.width = x + 34 + width_of(result) * 1.25;  // it is bold
   picture.height = row_height * static_cast<double>(ends.size());
   return picture;
+}
+
+std::vector<std::pair<std::string, std::string>> branch_marks() {
+  return {{mark(Branch::Kind::element, 0, 7), "one element"},
+          {mark(Branch::Kind::chain, 0, 7), "a chain: one after the other"},
+          {mark(Branch::Kind::folded, 0, 7), "more of the tree, not drawn"}};
 }
 
 BranchPicture branch_legend() {
   BranchPicture legend;
   legend.height = row_height;
-  for (const auto& [kind, words] : {std::pair{Branch::Kind::element, "one element"},
-                                    {Branch::Kind::chain, "a chain: one after the other"},
-                                    {Branch::Kind::folded, "more of the tree, not drawn"}}) {
-    legend.svg += fmt::format("{}<text class=\"tree-note\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                              mark(kind, legend.width, row_height / 2), legend.width + mark_width, row_height / 2 + 4, words);
+  for (const auto& [mark, words] : branch_marks()) {
+    legend.svg += fmt::format("<g transform=\"translate({:.1f} {:.1f})\">{}</g><text class=\"tree-note\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
+                              legend.width, row_height / 2 - 7, mark, legend.width + mark_width, row_height / 2 + 4, words);
     legend.width += mark_width + width_of(words) + 24;
   }
   return legend;

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sum_tree.hpp"
@@ -35,7 +36,9 @@ struct BranchPicture {
 };
 BranchPicture branch_picture(const Branch& root, const std::string& result);
 
-/// What the marks of `branch_picture` mean, as a line of such a picture.
+/// The marks of `branch_picture`, 14 x 14 pixels, and what they mean.
+std::vector<std::pair<std::string, std::string>> branch_marks();
+/// The same as a line of such a picture.
 BranchPicture branch_legend();
 
 std::string branch_css();

@@ -1,3 +1,4 @@
+#include <isofold/codegen/cost_model.hpp>
 #include <isofold/error.hpp>
 #include <isofold/tuner.hpp>
 
@@ -5,11 +6,13 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "baselines.hpp"
 #include "commands.hpp"
 #include "files.hpp"
 #include "launch_record.hpp"
 #include "numbers.hpp"
 #include "output_file.hpp"
+#include "report.hpp"
 #include "room.hpp"
 #include "runtime_impl.hpp"
 #include "target.hpp"
@@ -140,9 +143,39 @@ void print(const Console& console, const TuneResult& result, bool folds) {
   table.print(console);
 }
 
+/// What was measured as lines of a chart, beside a copy that is measured now.
+BenchResult times_of(const Runtime& runtime, const Problem& problem, const TuneResult& result) {
+  BenchResult times;
+  times.title = title_of(problem.spec);
+  times.spec = text(problem.spec);
+  times.fold = text(problem.fold);
+  times.bits_id = bits_id(problem.spec, problem.fold);
+  times.device = runtime.device_name();
+  times.device_name = runtime.device().name;
+  times.environment = runtime.impl()->environment();
+  times.date = result.record.environment.substr(result.record.environment.rfind(' ') + 1);
+  times.gpu = runtime.impl()->is_gpu();
+  times.bytes_per_token = bytes_moved(problem.spec, 2) - bytes_moved(problem.spec, 1);
+  BenchLine own{"isofold", "Isofold", {}, {}, {}, {}}, any{"any_fold", "Fold free per token count", {}, {}, {}, {}},
+      copy{"copy", "Copy of as many bytes", {}, {}, {}, {}};
+  constexpr TimingEffort effort{
+      .replay_microseconds = 500, .min_samples = 5, .max_samples = 20, .enough_spread = 0.01, .seconds = 0.3};
+  for (const TokenResult& one : result.tokens) {
+    times.tokens.push_back(one.tokens);
+    own.kernel.push_back(chosen(one, result.record).microseconds);
+    own.detail.push_back(text(chosen(one, result.record).schedule));
+    any.kernel.push_back(one.best_any_fold.microseconds > 0 ? one.best_any_fold.microseconds : -1);
+    copy.kernel.push_back(measure_copy(*runtime.impl(), bytes_moved(problem.spec, one.tokens), effort).microseconds);
+  }
+  times.lines = {own};
+  if (was_measured(any)) times.lines.push_back(any);
+  times.lines.push_back(copy);
+  return times;
+}
+
 /// Runs the tuner for one problem and writes its record.
 Json tune_one(const Console& console, const TuneArguments& options, const Runtime& runtime,
-              const TuneTask& task, const std::string& path, std::size_t& rejected) {
+              const TuneTask& task, const std::string& path, std::size_t& rejected, std::string& sections) {
   const Problem& problem = task.problem;
   Operator op = runtime.make_operator(problem.spec, problem.fold);
   Progress progress(console);
@@ -181,6 +214,7 @@ Json tune_one(const Console& console, const TuneArguments& options, const Runtim
   console.line();
   rejected += result.rejected;
 
+  if (!options.report.empty() && write) sections += operator_report(times_of(runtime, problem, result), map_of(result));
   Json tokens = Json::array();
   for (const TokenResult& one : result.tokens) tokens.push_back(to_json(one, result.record, options.folds));
   return {{"spec", text(problem.spec)},
@@ -205,11 +239,21 @@ int run_tune(const Console& console, const TuneArguments& options) {
   for (const TuneTask& task : tasks) check_room(runtime, task.problem.spec, task.tokens.back());
   const std::string path = table_file(runtime, options.output);
   catch_interrupt();
+  if (!options.report.empty()) check_output_file(options.report);
   std::size_t rejected = 0;
+  std::string sections;
   Json operators = Json::array();
   for (const TuneTask& task : tasks) {
     if (interrupted()) break;
-    operators.push_back(tune_one(console, options, runtime, task, path, rejected));
+    operators.push_back(tune_one(console, options, runtime, task, path, rejected, sections));
+  }
+  if (!sections.empty()) {
+    write_file_atomically(options.report,
+                          report_page(fmt::format("Tuned on {}", runtime.device().name),
+                                      "Measured by isofold tune: a schedule is timed after its output has been the oracle's, bit for bit.",
+                                      sections),
+                          "report");
+    console.line("{}", options.report);
   }
   console.document({{"device", runtime.device_name()},
                     {"device_traits", text(runtime.device())},

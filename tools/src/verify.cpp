@@ -1,14 +1,19 @@
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/error.hpp>
 
+#include <fmt/chrono.h>
+
 #include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "commands.hpp"
+#include "files.hpp"
 #include "numbers.hpp"
 #include "output_file.hpp"
 #include "output_hashes.hpp"
+#include "report.hpp"
 #include "room.hpp"
 #include "runtime_impl.hpp"
 #include "target.hpp"
@@ -188,6 +193,9 @@ class Report {
  public:
   explicit Report(const Console& console) : console_(console) {}
 
+  /// The sections of the page so far.
+  std::string page;
+
   void problem(const Runtime& runtime, const Problem& problem, const std::vector<Part>& parts) {
     console_.line("{}  {} on {} ({})", console_.bold(title_of(problem.spec)), text(problem.fold),
                   runtime.device_name(), runtime.device().name);
@@ -197,6 +205,7 @@ class Report {
                  {"device", runtime.device_name()},
                  {"device_name", runtime.device().name},
                  {"parts", Json::array()}};
+    std::vector<VerifyRow> rows;
     for (const Part& part : parts) {
       console_.line("  {:<34} {:>9} {:<8}  {:>17} {:<8}  {}", part.name, grouped(part.counts.launches),
                     part.counts.launches == 1 ? "launch" : "launches", grouped(part.counts.elements),
@@ -205,6 +214,8 @@ class Report {
         console_.line("    first: {} element {} of row {} is {:#x}, the oracle's is {:#x}\n    {}",
                       first->output, first->element, first->row, first->actual, first->expected,
                       first->launch);
+      rows.push_back({part.name, grouped(part.counts.launches), grouped(part.counts.elements), plain_verdict(part),
+                      part.counts.passed()});
       Json entry = to_json(part.counts);
       entry["part"] = part.name;
       json["parts"].push_back(entry);
@@ -213,6 +224,23 @@ class Report {
       planned += part.planned;
     }
     results.push_back(json);
+    BenchResult about;
+    about.title = title_of(problem.spec);
+    about.spec = text(problem.spec);
+    about.fold = text(problem.fold);
+    about.bits_id = bits_id(problem.spec, problem.fold);
+    about.device = runtime.device_name();
+    about.device_name = runtime.device().name;
+    about.environment = runtime.impl()->environment();
+    about.date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)));
+    const Operator op = runtime.make_operator(problem.spec, problem.fold);
+    std::vector<std::string> schedules;
+    for (const std::int64_t tokens : op.boundaries()) schedules.push_back(op.choice(tokens).schedule);
+    ScheduleMap map = map_of(op.boundaries(), schedules);
+    map.ranges = true;
+    std::string section = operator_report(about, map);
+    section.insert(section.find("</h2>\n") + 6, verify_report(rows));
+    page += section;
   }
 
   void hashes(const Runtime& runtime, const OutputHashes& stored, const OutputHashes& measured) {
@@ -239,12 +267,16 @@ class Report {
   Json results = Json::array(), hash_results = Json::array();
 
  private:
-  std::string verdict(const Part& part) const {
+  static std::string plain_verdict(const Part& part) {
     const VerifyCounts& counts = part.counts;
-    if (counts.passed() && counts.launches < part.planned) return "0 differing, interrupted";
-    if (counts.passed()) return console_.good("0 differing");
-    return console_.bad(fmt::format("{} differing, {} {} written outside", grouped(counts.differing),
-                                    grouped(counts.overwritten), counts.overwritten == 1 ? "byte" : "bytes"));
+    if (counts.passed()) return counts.launches < part.planned ? "0 differing, interrupted" : "0 differing";
+    return fmt::format("{} differing, {} {} written outside", grouped(counts.differing), grouped(counts.overwritten),
+                       counts.overwritten == 1 ? "byte" : "bytes");
+  }
+  std::string verdict(const Part& part) const {
+    const std::string words = plain_verdict(part);
+    if (!part.counts.passed()) return console_.bad(words);
+    return part.counts.launches < part.planned ? words : console_.good(words);
   }
   const Console& console_;
 };
@@ -273,6 +305,7 @@ int run_verify(const Console& console, const VerifyArguments& options) {
   if (!only_hashes) problems = options.op.problems();
   const std::int64_t most_tokens = parse_tokens(options.tokens).back();
   if (!options.write_hashes.empty()) check_output_file(options.write_hashes);
+  if (!options.report.empty()) check_output_file(options.report);
 
   Report report(console);
   Progress progress(console);
@@ -342,6 +375,13 @@ int run_verify(const Console& console, const VerifyArguments& options) {
                    begun == problems.size()
                        ? ""
                        : fmt::format("; {} of {} operators were begun", begun, problems.size()));
+  }
+  if (!options.report.empty() && !report.page.empty()) {
+    const std::string sentence =
+        fmt::format("{} of {} elements differ from the oracle{}.", grouped(report.total.differing), grouped(report.total.elements),
+                    interrupted() ? "; it was interrupted" : "");
+    write_file_atomically(options.report, report_page("Verified bits", sentence, report.page), "report");
+    console.line("{}", options.report);
   }
   Json document = to_json(report.total);
   document["passed"] = report.passed() && !interrupted();

@@ -1,0 +1,120 @@
+// Needs a browser, and the CPU backend: opens the pages, wide and narrow, light and dark.
+#include <doctest/doctest.h>
+
+#include "command.hpp"
+#include "programs.hpp"
+#include "support/error_text.hpp"
+
+using namespace isofold::testing;
+
+namespace {
+
+/// Looks for what a person would stumble over, and writes it into the document.
+const std::string examination = R"(<script>
+addEventListener("load", () => {
+  const faults = [], say = text => faults.push(text);
+  const root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth + 1) say("the page is " + root.scrollWidth + " wide in " + root.clientWidth);
+  const shown = box => box.width > 0 && box.height > 0;
+  for (const svg of document.querySelectorAll("svg")) {
+    const frame = svg.getBoundingClientRect();
+    if (!shown(frame)) continue;
+    const labels = [...svg.querySelectorAll("text")].filter(text => !text.closest(".tip"))
+      .map(text => ({text: text.textContent, box: text.getBoundingClientRect()})).filter(label => shown(label.box));
+    labels.forEach((a, i) => {
+      if (a.box.left < frame.left - 1 || a.box.right > frame.right + 1 || a.box.top < frame.top - 1 || a.box.bottom > frame.bottom + 1)
+        say("\"" + a.text + "\" is cut off");
+      for (const b of labels.slice(i + 1)) {
+        const x = Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left);
+        const y = Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top);
+        if (x > 1 && y > 3) say("\"" + a.text + "\" and \"" + b.text + "\" overlap");
+      }
+      if (a.box.height < 8) say("\"" + a.text + "\" is " + a.box.height + " pixels high");
+    });
+  }
+  const reachable = [...document.querySelectorAll("[tabindex], summary")].filter(element => shown(element.getBoundingClientRect()));
+  if (reachable.length === 0) say("nothing is within reach of the keyboard");
+  for (const element of reachable) {
+    element.focus();
+    if (document.activeElement !== element) say("no focus for " + element.outerHTML.slice(0, 60));
+    if (element.tagName !== "SUMMARY" && !element.getAttribute("aria-label") && !element.textContent.trim()) say("no name for " + element.outerHTML.slice(0, 60));
+    const tip = element.querySelector(".tip");
+    if (tip && getComputedStyle(tip).visibility !== "visible") say("no values on focus");
+    if (tip) {
+      const box = tip.querySelector(".box").getBoundingClientRect(), frame = element.closest("svg").getBoundingClientRect();
+      if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1) say("a box of values is cut off");
+      for (const text of tip.querySelectorAll("text")) {
+        const line = text.getBoundingClientRect();
+        if (line.right > box.right + 1 || line.left < box.left - 1) say("\"" + text.textContent + "\" leaves its box");
+      }
+    }
+  }
+  for (const box of document.querySelectorAll("*"))
+    if (box.scrollWidth > box.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(box).overflowX) && shown(box.getBoundingClientRect()) && !box.hasAttribute("tabindex"))
+      say("a box scrolls and cannot be reached: " + box.outerHTML.slice(0, 60));
+  const style = getComputedStyle(document.body);
+  const light = colour => colour.match(/[0-9.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
+  const result = document.createElement("pre");
+  result.id = "examination";
+  result.textContent = "paper " + (light(style.backgroundColor) > 382 ? "light" : "dark") + ", ink " +
+    (light(style.color) > 382 ? "light" : "dark") + ", " + root.clientWidth + " wide, faults: " + faults.slice(0, 8).join("; ");
+  document.body.append(result);
+});
+</script></body>)";
+
+/// What the examination says of a page.
+std::string examined(const CommandWorld& world, const std::string& page, int width, bool dark) {
+  std::string text = read_text(page);
+  const std::size_t end = text.rfind("</body>");
+  REQUIRE(end != text.npos);
+  text.replace(end, 7, examination);
+  write_text(world.path("examined.html"), text);
+  const auto result = isofold::tools::run_program(
+      {browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--user-data-dir=" + world.path("browser"),
+       "--window-size=" + std::to_string(width) + ",1600", std::string("--blink-settings=preferredColorScheme=") + (dark ? "0" : "1"),
+       "--virtual-time-budget=2000", "--dump-dom", "file://" + world.path("examined.html")});
+  const std::string mark = "<pre id=\"examination\">";
+  const std::size_t begin = result.output.find(mark);
+  CAPTURE(result.errors);
+  REQUIRE(begin != result.output.npos);
+  return result.output.substr(begin + mark.size(), result.output.find("</pre>", begin) - begin - mark.size());
+}
+
+void check_page(const CommandWorld& world, const std::string& page) {
+  CAPTURE(page);
+  for (const int width : {1200, 390})
+    for (const bool dark : {false, true}) {
+      const std::string expected = std::string("paper ") + (dark ? "dark" : "light") + ", ink " + (dark ? "light" : "dark") + ", " +
+                                   std::to_string(width) + " wide, faults: ";
+      CHECK(examined(world, page, width, dark) == expected);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("the examination finds what it is for") {
+  const CommandWorld world;
+  const std::string page = world.path("bad.html");
+  write_text(page,
+             "<!DOCTYPE html>\n<html><head><style>body{margin:0;color:#000;background:#fff}</style></head><body><div style=\"width:2000px\">x</div>"
+             "<svg width=\"100\" height=\"40\"><text x=\"5\" y=\"20\">one</text><text x=\"10\" y=\"22\">two</text>"
+             "<text x=\"90\" y=\"35\">three</text></svg></body></html>");
+  const std::string found = examined(world, page, 1200, false);
+  CHECK(contains(found, "the page is 2000 wide in 1200"));
+  CHECK(contains(found, "\"one\" and \"two\" overlap"));
+  CHECK(contains(found, "\"three\" is cut off"));
+  CHECK(contains(found, "nothing is within reach of the keyboard"));
+}
+
+TEST_CASE("pages of tune, verify, inspect and chart can be read, wide and narrow, light and dark") {
+  const CommandWorld world;
+  world.json({"tune", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..1024x2", "--seconds", "3", "--folds",
+              "--max-candidates", "2", "--output", world.path("t.jsonl"), "--report", world.path("tune.html")});
+  check_page(world, world.path("tune.html"));
+  world.json({"verify", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..8", "--report", world.path("verify.html")});
+  check_page(world, world.path("verify.html"));
+  world.json({"inspect", "--op", "add_rms_norm", "-n", "8192", "--device", "sm_90", "--tokens", "128", "--page", world.path("inspect.html")});
+  check_page(world, world.path("inspect.html"));
+  world.json({"chart", "--from", std::string(ISOFOLD_TEST_DATA) + "/bench_gpu.json", "--output", world.path("chart")});
+  check_page(world, world.path("chart.html"));
+}
