@@ -6,6 +6,11 @@
 namespace isofold::tools {
 namespace {
 
+std::string milliseconds_label(double value) { return fmt::format("{:.6g}", value); }
+
+/// About how wide text is at 12 pixels.
+double text_width(std::string_view text) { return 6.6 * static_cast<double>(columns_of(text)); }
+
 /// Where things are inside a panel.
 class Frame {
  public:
@@ -21,6 +26,7 @@ class Frame {
         if (time > 0) least = std::min(least, time * 1e-3), most = std::max(most, time * 1e-3);
     lowest = nice_below(least * 0.92);
     highest = nice_above(most * 1.08);
+    left = std::max(left, 12 + text_width(milliseconds_label(lowest)));
   }
 
   double x(std::size_t i) const {
@@ -64,11 +70,6 @@ class Frame {
 const std::vector<double>& times_of(const BenchLine& line, PanelTimes times) {
   return times == PanelTimes::kernel ? line.kernel : line.call;
 }
-
-std::string milliseconds_label(double value) { return fmt::format("{:.6g}", value); }
-
-/// About how wide text is at 12 pixels.
-double text_width(std::string_view text) { return 6.6 * static_cast<double>(columns_of(text)); }
 
 std::string time_axis(const Frame& frame) {
   std::string svg;

@@ -38,6 +38,7 @@ class Drawing {
     step_ = step_for((most - least) * 1.05, 6);
     low_ = std::floor(least / step_ + 1e-9) * step_;
     high_ = std::ceil(most * 1.0001 / step_ - 1e-9) * step_;
+    left_ = std::max(left_, 12 + text_width(fmt::format("{:.0f}", high_)));
   }
 
   std::string svg() const {
