@@ -39,14 +39,24 @@ bool KeyValues::has(std::string_view key) const {
   return std::any_of(pairs_.begin(), pairs_.end(), [&](const auto& pair) { return pair.first == key; });
 }
 
-std::string KeyValues::word(std::string_view key) {
+std::optional<std::string> KeyValues::take(std::string_view key) {
   for (auto it = pairs_.begin(); it != pairs_.end(); ++it) {
     if (it->first != key) continue;
     std::string value = it->second;
     pairs_.erase(it);
     return value;
   }
+  return std::nullopt;
+}
+
+std::string KeyValues::word(std::string_view key) {
+  if (auto value = take(key)) return *value;
   fail(fmt::format("'{}=' is missing", key));
+}
+
+std::optional<std::string> KeyValues::optional_word(std::string_view key) {
+  optional_keys_ += fmt::format("{}{}", optional_keys_.empty() ? "; there are " : ", ", key);
+  return take(key);
 }
 
 long long KeyValues::big_number(std::string_view key, long long least, long long most) {
@@ -70,7 +80,7 @@ std::size_t KeyValues::choice(std::string_view key, std::vector<std::string_view
 }
 
 void KeyValues::finish() const {
-  if (!pairs_.empty()) fail(fmt::format("unknown or repeated key '{}'", pairs_.front().first));
+  if (!pairs_.empty()) fail(fmt::format("unknown or repeated key '{}'{}", pairs_.front().first, optional_keys_));
 }
 
 }  // namespace isofold

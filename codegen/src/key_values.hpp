@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,8 @@ class KeyValues {
   const std::string& head() const { return head_; }
   bool has(std::string_view key) const;
   std::string word(std::string_view key);
+  /// Nothing when the key is absent; the message about a key that nobody asked for lists those that were.
+  std::optional<std::string> optional_word(std::string_view key);
   int number(std::string_view key, int least, int most);
   long long big_number(std::string_view key, long long least, long long most);
   /// Index of the value in `names`.
@@ -21,12 +24,15 @@ class KeyValues {
   /// Throws when a key was not asked for.
   void finish() const;
 
- private:
   [[noreturn]] void fail(const std::string& why) const;
+
+ private:
+  std::optional<std::string> take(std::string_view key);
   std::string what_;
   std::string text_;
   std::string head_;
   std::vector<std::pair<std::string, std::string>> pairs_;
+  std::string optional_keys_;
 };
 
 }  // namespace isofold

@@ -3,10 +3,8 @@
 #include <isofold/error.hpp>
 
 #include <fmt/format.h>
-#include <pthread.h>
 
 #include <algorithm>
-#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -15,20 +13,12 @@
 #endif
 
 #include "blocked_signals.hpp"
+#include "process.hpp"
 
 namespace isofold {
 namespace {
 
 constexpr int closed = 1 << 30;
-
-/// Counts forks between this process and the first one: threads of a pool live in the process that made it.
-std::atomic<int> process_generation{0};
-
-int watch_forks() {
-  static std::once_flag once;
-  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { process_generation.fetch_add(1); }); });
-  return process_generation.load();
-}
 
 }  // namespace
 
@@ -49,7 +39,7 @@ FloatEnvironment::FloatEnvironment() {
 FloatEnvironment::~FloatEnvironment() { std::fesetenv(&saved_); }
 #endif
 
-CpuPool::CpuPool(int threads) : process_generation_(watch_forks()), gate_(closed) {
+CpuPool::CpuPool(int threads) : process_generation_(process_generation()), gate_(closed) {
   if (threads < 1) throw UsageError(fmt::format("{} threads were asked for, at least 1 is needed", threads));
   workers_.reserve(static_cast<std::size_t>(threads - 1));
   try {
@@ -66,7 +56,7 @@ CpuPool::CpuPool(int threads) : process_generation_(watch_forks()), gate_(closed
 CpuPool::~CpuPool() { stop(); }
 
 void CpuPool::stop() {
-  if (process_generation_ != process_generation.load()) {
+  if (process_generation_ != process_generation()) {
     // The threads exist in the parent process only: here they can be neither joined nor detached.
     static_cast<void>(new std::vector<std::thread>(std::move(workers_)));
     return;
@@ -80,7 +70,7 @@ void CpuPool::stop() {
 void CpuPool::run(const Job& job) {
   if (job.count <= 0) return;
   const bool alone =
-      workers_.empty() || job.count <= job.grain || process_generation_ != process_generation.load();
+      workers_.empty() || job.count <= job.grain || process_generation_ != process_generation();
   if (alone || busy_.exchange(true, std::memory_order_acquire)) {
     const FloatEnvironment environment;
     job.call(job.context, 0, job.count);

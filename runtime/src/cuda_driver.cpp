@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "process.hpp"
+
 namespace isofold {
 
 using namespace cuda;
@@ -89,13 +91,24 @@ DeviceInfo Driver::device(int ordinal) const {
 }
 
 Context::Context(std::shared_ptr<const Driver> driver, int ordinal)
-    : driver_(std::move(driver)), info_(driver_->device(ordinal)) {
+    : driver_(std::move(driver)), info_(driver_->device(ordinal)), process_generation_(process_generation()) {
   driver_->check(api().cuDeviceGet(&device_, ordinal), "cuDeviceGet");
   driver_->check(api().cuDevicePrimaryCtxRetain(&handle_, device_), "cuDevicePrimaryCtxRetain");
 }
 
 // Failures are ignored here and in every other destructor: at process exit the driver may already be gone.
-Context::~Context() { api().cuDevicePrimaryCtxRelease_v2(device_); }
+Context::~Context() {
+  if (!forked()) api().cuDevicePrimaryCtxRelease_v2(device_);
+}
+
+bool Context::forked() const { return process_generation_ != process_generation(); }
+
+void Context::check_process() const {
+  if (forked()) [[unlikely]]
+    throw UsageError(fmt::format("{} was opened before this process was forked, and CUDA does not work in a child process: "
+                                 "make the Runtime in the process that uses it",
+                                 info_.name));
+}
 
 bool Context::owns(CUstream stream) const {
   if (stream == nullptr) return true;
@@ -118,6 +131,7 @@ std::size_t Context::free_memory() const {
 }
 
 CurrentContext::CurrentContext(const Context& context) : api_(context.api()) {
+  context.check_process();
   context.driver().check(api_.cuCtxGetCurrent(&previous_), "cuCtxGetCurrent");
   if (previous_ == context.handle()) return;
   context.driver().check(api_.cuCtxSetCurrent(context.handle()), "cuCtxSetCurrent");

@@ -75,6 +75,10 @@ class Context {
   const cuda::FunctionTable& api() const { return driver_->api(); }
   const DeviceInfo& info() const { return info_; }
   cuda::CUcontext handle() const { return handle_; }
+  /// Is this the child of a fork? CUDA does not work there, not even to give things back.
+  bool forked() const;
+  /// UsageError when it is.
+  void check_process() const;
   /// True for a stream of this device's primary context, and for the null stream.
   bool owns(cuda::CUstream stream) const;
   /// Waits for all work of the device's context.
@@ -87,10 +91,11 @@ class Context {
   DeviceInfo info_;
   cuda::CUdevice device_ = 0;
   cuda::CUcontext handle_ = nullptr;
+  int process_generation_;
 };
 
 /// Makes a context current in this thread, and puts back what was current before. Costs one query when it
-/// already is.
+/// already is. UsageError in the child of a fork.
 class CurrentContext {
  public:
   explicit CurrentContext(const Context& context);

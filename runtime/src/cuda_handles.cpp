@@ -13,6 +13,7 @@ namespace {
 /// Releasing touches no captured stream, so a capture in global mode in some thread shall not be broken by it.
 template <class Call>
 void quietly(const Context& context, Call call) noexcept {
+  if (context.forked()) return;
   const FunctionTable& api = context.api();
   CUcontext previous = nullptr;
   if (api.cuCtxGetCurrent(&previous) != CUDA_SUCCESS) return;

@@ -179,9 +179,9 @@ void KernelStore::write_dump(const Plan& plan, const KernelImage& image) const {
 }
 
 RelaxedCapture::RelaxedCapture(const Context* context) : context_(context) {
-  if (context_ != nullptr)
-    context_->driver().check(context_->api().cuThreadExchangeStreamCaptureMode(&mode_),
-                             "cuThreadExchangeStreamCaptureMode");
+  if (context_ == nullptr) return;
+  context_->check_process();
+  context_->driver().check(context_->api().cuThreadExchangeStreamCaptureMode(&mode_), "cuThreadExchangeStreamCaptureMode");
 }
 
 RelaxedCapture::~RelaxedCapture() {

@@ -1,5 +1,6 @@
 #pragma once
-#include <functional>
+#include <isofold/log.hpp>
+
 #include <mutex>
 #include <set>
 #include <string>
@@ -7,15 +8,10 @@
 
 namespace isofold {
 
-enum class LogLevel { off, error, warning, info, debug };
-
-/// "off", "error", ...
-std::string_view name_of(LogLevel level);
-
 /// Where messages go. Thread-safe; the sink is called by one thread at a time and must not log itself.
 class Log {
  public:
-  using Sink = std::function<void(LogLevel, std::string_view message)>;
+  using Sink = LogSink;
 
   /// Messages above `level` are dropped. Without a sink they are lines "isofold: <level>: <message>" on
   /// stderr.

@@ -65,6 +65,8 @@ OperatorImpl::OperatorImpl(std::shared_ptr<RuntimeImpl> runtime, const Spec& spe
       fold_(fold),
       bits_id_(isofold::bits_id(spec, fold)),
       layout_(spec),
+      nvtx_(runtime_->nvtx()),
+      nvtx_launch_(nvtx_ ? nvtx_->registered(spec.op) : nullptr),
       counts_(runtime_->recorder() ? &runtime_->recorder()->counts(text(spec), text(fold)) : nullptr),
       writes_nothing_(std::none_of(spec.outputs.begin(), spec.outputs.end(),
                                    [&](const isofold::Output& output) { return row_elements(spec, output.extent) > 0; })),
@@ -111,6 +113,7 @@ void OperatorImpl::use(std::vector<LaunchRange> ranges) const {
 }
 
 void OperatorImpl::prepare(std::span<const std::int64_t> tokens, int lowest_class) const {
+  const NvtxRange shown(nvtx_, "prepare " + spec_.op, static_cast<std::int64_t>(tokens.size()));
   const std::lock_guard preparing(preparing_);
   LaunchTable& table = this->table();
   std::vector<std::size_t> ranges;
@@ -180,6 +183,7 @@ void OperatorImpl::launch(CUstream_st* stream, std::span<const ConstTensor> inpu
     if (tokens == 0) return;
     throw UsageError(fmt::format("tokens is {}, it must not be negative", tokens));
   }
+  const NvtxRange shown(nvtx_, nvtx_launch_, tokens);
   Parameters parameters;
   layout_.bind(inputs, outputs, tokens, parameters);
   if (writes_nothing_) return;

@@ -74,6 +74,8 @@ class OperatorImpl {
   Fold fold_;
   std::string bits_id_;
   ArgumentLayout layout_;
+  const Nvtx* nvtx_;    // null unless a profiler is shown ranges
+  void* nvtx_launch_;   // what it calls a launch
   LaunchCounts* counts_;  // null unless launches are recorded
   bool writes_nothing_;  // rows are empty and there is no number per token
   RmsNormNames rms_norm_names_;

@@ -64,8 +64,9 @@ DeviceTraits traits_of(const DeviceInfo& info) {
 
 RuntimeImpl::RuntimeImpl(const RuntimeOptions& options)
     : settings_(Settings::from_environment()),
-      log_(settings_.log.value),
+      log_(options.log_level.value_or(settings_.log.value), options.log),
       disk_(cache_folder(settings_, options), log_) {
+  if (options.nvtx || settings_.nvtx.value) nvtx_ = Nvtx::of_process(log_);
   if (settings_.templates.value) use_template_folder(*settings_.templates.value);
   std::vector<std::string> bundles = settings_.bundles.value;
   bundles.insert(bundles.end(), options.bundles.begin(), options.bundles.end());

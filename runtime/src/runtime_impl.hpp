@@ -14,6 +14,7 @@
 #include "launch_recorder.hpp"
 #include "log.hpp"
 #include "nvrtc.hpp"
+#include "nvtx.hpp"
 #include "settings.hpp"
 
 namespace isofold {
@@ -25,6 +26,8 @@ class RuntimeImpl {
 
   const Settings& settings() const { return settings_; }
   Log& log() { return log_; }
+  /// Null unless ranges are wanted and a profiler is there.
+  const Nvtx* nvtx() const { return nvtx_; }
   DiskCache& disk() { return disk_; }
   const DeviceTraits& device() const { return device_; }
   const std::string& device_name() const { return device_name_; }
@@ -54,6 +57,7 @@ class RuntimeImpl {
 
   Settings settings_;
   Log log_;
+  const Nvtx* nvtx_ = nullptr;
   DiskCache disk_;
   DeviceTraits device_;
   std::string device_name_;

@@ -174,6 +174,7 @@ Settings Settings::from(const Lookup& variable) {
   read(settings.dump, "ISOFOLD_DUMP", parse_new_folder);
   read(settings.templates, "ISOFOLD_TEMPLATES", parse_existing_folder);
   read(settings.threads, "ISOFOLD_THREADS", parse_threads);
+  read(settings.nvtx, "ISOFOLD_NVTX", parse_switch);
   read(settings.log, "ISOFOLD_LOG", parse_level);
   return settings;
 }
@@ -199,6 +200,7 @@ std::vector<SettingLine> describe(const Settings& s) {
        "folder whose templates replace the embedded ones"},
       {"ISOFOLD_THREADS", s.threads.value == 0 ? "" : std::to_string(s.threads.value), s.threads.source,
        "threads of the CPU backend, 1 to " + std::to_string(max_threads) + "; default: one for each CPU"},
+      {"ISOFOLD_NVTX", s.nvtx.value ? "on" : "off", s.nvtx.source, "ranges for profilers (NVTX): on or off"},
       {"ISOFOLD_LOG", std::string(name_of(s.log.value)), s.log.source,
        "messages: off, error, warning, info or debug"},
   };

@@ -54,6 +54,8 @@ struct Settings {
   /// ISOFOLD_THREADS: threads of the CPU backend, 1..1024; 0 (the default) is one for each CPU of this
   /// process.
   Setting<std::size_t> threads{0};
+  /// ISOFOLD_NVTX: on or off. On gives a profiler ranges of prepare and launch.
+  Setting<bool> nvtx{false};
   /// ISOFOLD_LOG: off, error, warning, info or debug.
   Setting<LogLevel> log{LogLevel::warning};
 

@@ -5,7 +5,7 @@
 #
 # Every command of every ```sh block runs in a scratch folder with a home of its own. A word behind ```sh names what the
 # block needs (`needs` below); where that is absent the commands are printed as skipped. ```<language> excerpt is what the
-# command before it prints: its lines, in order; "..." leaves lines out. Links must lead somewhere, and
+# command before it prints: its lines, in order; "..." leaves lines out. ```<language> from <file> stands in that file. Links must lead somewhere, and
 # docs/environment.md lists the variables that the command knows.
 set -uo pipefail
 
@@ -74,6 +74,9 @@ listed() {
     'python3 tools/python/eager_time.py')  # needs the package and PyTorch; tests/python runs it
       if [ -f "$root/tools/python/eager_time.py" ]; then skip "$place  (tests/python runs it)  $command"
       else fail "$place  $command: no such script"; fi ;;
+    '(cd build/release && cpack)') skip "$place  (tests/package packs)  $command" ;;
+    'cmake -S docs/examples '* | 'cmake --build examples') skip "$place  (tests/c builds the examples)  $command" ;;
+    'cc program.c $(pkg-config --cflags --libs isofold)') skip "$place  (tests/package builds with pkg-config)  $command" ;;
     *) return 1 ;;
   esac
 }
@@ -108,6 +111,14 @@ check_excerpt() {
   else fail "$place  excerpt: the command before it does not print this line here: $missing"; fi
 }
 
+# Lines that are said to stand in a file of the repository stand there, one after the other.
+check_from() {
+  local place=$1 file=$2 lines=$3
+  if [ -f "$root/$file" ] && python3 -c 'import sys; sys.exit(open(sys.argv[1]).read() not in open(sys.argv[2]).read())' "$lines" "$root/$file"
+  then ok "$place  from $file"
+  else fail "$place  these lines do not stand in $file"; fi
+}
+
 # run_block <file> <line> <needs> <file with its lines>
 run_block() {
   local number=$2 first line command=""
@@ -137,6 +148,8 @@ run_document() {
         run_block "$document" "$begin" "$need" "$scratch/block"
       elif [ "$info" = excerpt ]; then
         check_excerpt "$document:$begin" "$need" "$scratch/block"
+      elif [[ $info == from\ * ]]; then
+        check_from "$document:$begin" "${info#from }" "$scratch/block"
       fi
       begin=0
     fi

@@ -8,7 +8,7 @@ using Arguments = std::vector<std::string>;
 
 namespace {
 
-const Arguments sub_commands = {"tune", "inspect", "verify", "accuracy", "bench", "chart", "cache", "doctor"};
+const Arguments sub_commands = {"tune", "inspect", "verify", "accuracy", "bench", "chart", "cache", "doctor", "completion", "man"};
 
 /// A command line that is refused, and words that the message must have.
 struct Refused {
@@ -42,7 +42,7 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
       {{"inspect", "--polish"}, "--polish"},
       {{"inspect", "--op", "sofmax"}, "\"sofmax\"; allowed are rms_norm, add_rms_norm, gated_rms_norm"},
       {{"inspect", "--dtype", "int8"}, "\"int8\"; allowed are f32, bf16, f16, "},
-      {{"inspect", "--weight-mode", "twice"}, "\"twice\"; allowed are f32 and after_cast"},
+      {{"inspect", "--weight-mode", "twice"}, "\"twice\"; allowed are f32, after_cast"},
       {{"inspect", "-n", "1.5"}, "\"1.5\"; allowed is a whole number from 0 to 2147483647"},
       {{"inspect", "--op", "max", "-n", "0"}, "of a row without elements"},
       {{"inspect", "--spec", ""}, "the value is empty"},
@@ -54,8 +54,8 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
       {{"inspect", "--eps", "nan"}, "nan"},
       {{"inspect", "--eps", "-1"}, "-1"},
       {{"inspect", "--eps", "1e99"}, "1e99"},
-      {{"inspect", "--op", "rms_norm", "--residual-dtype", "f32"}, "no residual"},
-      {{"inspect", "--no-weight", "--weight-offset-one"}, "--no-weight"},
+      {{"inspect", "--op", "rms_norm", "--residual-dtype", "f32"}, "unknown or repeated key 'residual_dtype'"},
+      {{"inspect", "--no-weight", "--weight-offset-one"}, "weight=off"},
       {{"inspect", "--spec", "nonsense"}, "nonsense"},
       {{"inspect", "--spec", "x", "-n", "3"}, "--spec"},
       {{"inspect", "--fold", "leaf=3 lanes=32 segments=1"}, "power of two"},

@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -106,6 +109,27 @@ TEST_CASE("a context is current only while it is needed, in the thread that need
   CHECK(first->free_memory() == 5);
   first->synchronize();
   CHECK(current() == nullptr);
+}
+
+TEST_CASE("in the child of a fork a context says so, and gives nothing back") {
+  const Fake fake;
+  auto context = std::make_shared<const Context>(fake.driver, 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      const DeviceBuffer buffer(context, 16);
+      _exit(1);
+    } catch (const UsageError& error) {
+      if (std::string_view(error.what()).find("was opened before this process was forked") == std::string_view::npos) _exit(2);
+    }
+    context.reset();
+    _exit(fake.seen.contexts == 1 ? 0 : 3);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK_FALSE(context->forked());
 }
 
 TEST_CASE("every object is released once, also when moved, and keeps its context") {

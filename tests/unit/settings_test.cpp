@@ -55,6 +55,7 @@ TEST_CASE("every variable") {
                                   {"ISOFOLD_DUMP", "/tmp/dump"},
                                   {"ISOFOLD_TEMPLATES", "/tmp"},
                                   {"ISOFOLD_THREADS", "1024"},
+                                  {"ISOFOLD_NVTX", "on"},
                                   {"ISOFOLD_LOG", "debug"},
                                   {"CUDA_HOME", "/opt/cuda"},
                                   {"VIRTUAL_ENV", "/opt/venv"}});
@@ -70,11 +71,12 @@ TEST_CASE("every variable") {
   CHECK(settings.dump.value == "/tmp/dump");
   CHECK(settings.templates.value == "/tmp");
   CHECK(settings.threads.value == 1024);
+  CHECK(settings.nvtx.value);
   CHECK(settings.log.value == LogLevel::debug);
   CHECK(settings.cuda_roots == std::vector<std::string>{"/opt/cuda"});
   CHECK(settings.python_roots == std::vector<std::string>{"/opt/venv"});
   const auto lines = describe(settings);
-  CHECK(lines.size() == 13);
+  CHECK(lines.size() == 14);
   for (const auto& line : lines) {
     CHECK(line.source == SettingSource::environment);
     CHECK_FALSE(line.value.empty());
@@ -102,6 +104,7 @@ TEST_CASE("a bad value is refused with its name, itself and what is allowed") {
       {"ISOFOLD_DEVICE", "cuda:-1"},
       {"ISOFOLD_DEVICE", "cuda:1x"},
       {"ISOFOLD_CACHE", "yes"},
+      {"ISOFOLD_NVTX", "1"},
       {"ISOFOLD_CACHE_DIR", "/proc/self/exe"},
       {"ISOFOLD_TABLES", "/tmp:"},
       {"ISOFOLD_TABLES", "/no/such"},

@@ -34,7 +34,8 @@ int run_command_line(int argc, char** argv, Console& console) {
   app.footer(exit_codes);
   app.require_subcommand(1);
   const std::vector<Command> commands = {add_tune(app),   add_inspect(app), add_verify(app), add_accuracy(app), add_bench(app),
-                                         add_chart(app),  add_explain(app), add_probe(app),   add_bundle(app),  add_table(app),  add_cache(app),    add_doctor(app)};
+                                         add_chart(app),  add_explain(app), add_probe(app),  add_bundle(app), add_table(app), add_cache(app),
+                                         add_doctor(app), add_completion(app), add_man(app)};
   for (const Command& command : commands) {
     command.app->add_flag("--json", console.json,
                           "Write one JSON document to standard output and nothing else");

@@ -49,5 +49,8 @@ Command add_doctor(CLI::App& parent);
 Command add_bundle(CLI::App& parent);
 Command add_table(CLI::App& parent);
 Command add_cache(CLI::App& parent);
+// What is made of the whole command line, whose declarations they read when they run.
+Command add_completion(CLI::App& parent);
+Command add_man(CLI::App& parent);
 
 }  // namespace isofold::tools

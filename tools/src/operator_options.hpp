@@ -34,11 +34,6 @@ struct OperatorOptions {
 
   /// The operator over rows of that length, without a look at --spec.
   Spec make_spec(std::int64_t row_length) const;
-
- private:
-  Spec make_rms_norm(std::int64_t row_length) const;
-  Spec make_layer_norm(std::int64_t row_length) const;
-  Spec make_softmax(std::int64_t row_length) const;
 };
 
 /// A short name of a Spec for people: "add_rms_norm N=8192 bf16".

@@ -1,8 +1,10 @@
 #pragma once
+#include <isofold/export.hpp>
+
 #include <stdexcept>
 #include <string>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// Base of everything that Isofold throws.
 class Error : public std::runtime_error {

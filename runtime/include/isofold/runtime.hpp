@@ -7,6 +7,8 @@
 #include <isofold/codegen/schedule.hpp>
 #include <isofold/codegen/spec.hpp>
 #include <isofold/error.hpp>
+#include <isofold/export.hpp>
+#include <isofold/log.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -19,10 +21,12 @@
 
 struct CUstream_st;  // a CUDA stream is CUstream_st*, whether CUstream or cudaStream_t
 
-namespace isofold {
-
+namespace isofold {  // not exported
 class RuntimeImpl;
 class OperatorImpl;
+}  // namespace isofold
+
+namespace ISOFOLD_API isofold {
 
 struct RuntimeOptions {
   /// "auto" (the first CUDA device that works, else the CPU), "cuda:<index>" or "cpu".
@@ -46,6 +50,12 @@ struct RuntimeOptions {
   /// `isofold tune --from`; empty: ISOFOLD_RECORD, else nothing is recorded. Processes may share it. A launch into a CUDA graph
   /// counts once, replays do not.
   std::string record{};
+  /// Preparing and launching are shown to a profiler (Nsight Systems) as NVTX ranges. Also with ISOFOLD_NVTX=on.
+  bool nvtx = false;
+  /// Which messages are given; absent: ISOFOLD_LOG, else warnings and errors.
+  std::optional<LogLevel> log_level = {};
+  /// Where they go; empty: lines on standard error.
+  LogSink log = {};
 };
 
 /// One tensor of a launch: its first element and, for rows and numbers per token, the distance from one to the next in

@@ -1,4 +1,5 @@
 #pragma once
+#include <isofold/export.hpp>
 #include <isofold/runtime.hpp>
 #include <isofold/tuning_table.hpp>
 
@@ -7,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// What tuning reports while it runs; `done` of `total` work items.
 struct TuneProgress {

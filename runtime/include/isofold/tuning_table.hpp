@@ -3,6 +3,7 @@
 #include <isofold/codegen/fold.hpp>
 #include <isofold/codegen/schedule.hpp>
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -10,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// A schedule that was measured beside the one chosen, and was slower.
 struct RunnerUp {

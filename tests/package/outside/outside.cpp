@@ -11,6 +11,12 @@ int run() {
   options.device = "cpu";
   options.cache_folder = "off";
   const isofold::Runtime runtime(options);
+  // An error that the library throws is caught here by its type.
+  try {
+    runtime.rms_norm({.n = -1});
+    return 1;
+  } catch (const isofold::UsageError&) {
+  }
   const isofold::Operator norm = runtime.rms_norm({.n = n, .dtype = isofold::DType::f32});
 
   std::vector<float> x(n * tokens), weight(n, 2.0f), y(n * tokens), alone(n);

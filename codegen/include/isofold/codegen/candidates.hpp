@@ -1,10 +1,11 @@
 #pragma once
 #include <isofold/codegen/plan.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <vector>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// Every schedule worth trying for (spec, fold) on the device, as plans, in an order that never changes. `vector_limit`
 /// bounds elements per memory access: what the alignment of pointers and strides allows (see `max_vector`).

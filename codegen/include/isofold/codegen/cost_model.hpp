@@ -1,10 +1,11 @@
 #pragma once
 #include <isofold/codegen/plan.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <vector>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// Estimated microseconds of one launch over `tokens` rows: a model that orders candidates, not a measurement.
 double estimated_microseconds(const Plan& plan, std::int64_t tokens);

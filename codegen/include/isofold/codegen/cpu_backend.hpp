@@ -1,12 +1,13 @@
 #pragma once
 #include <isofold/codegen/plan.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// Version of LLVM that the CPU backend was built with, for example "19.1.7"; empty when it was built
 /// without. In that case every other function of this header throws UsageError.

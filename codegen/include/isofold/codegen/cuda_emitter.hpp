@@ -1,11 +1,12 @@
 #pragma once
 #include <isofold/codegen/plan.hpp>
+#include <isofold/export.hpp>
 
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// What one generated translation unit holds, and how to launch it.
 struct CudaSource {

@@ -1,10 +1,12 @@
 #pragma once
+#include <isofold/export.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// What codegen has to know of a device. Never the source of a bit.
 struct DeviceTraits {

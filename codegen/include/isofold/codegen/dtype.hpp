@@ -1,10 +1,12 @@
 #pragma once
+#include <isofold/export.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// Storage types of tensors. Arithmetic on their values is IEEE binary32, that of 32-bit integers for i32, and in Specs of f64
 /// binary64.

@@ -1,11 +1,12 @@
 #pragma once
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// The reduction tree of a row's sum. Everything here can change a bit.
 ///

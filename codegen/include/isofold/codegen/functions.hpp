@@ -1,11 +1,12 @@
 #pragma once
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// A function that Specs call, as a sequence of exact operations: what every backend computes, so that all give the same
 /// bits. Definitions and their measured accuracy: tools/functions/functions.txt.

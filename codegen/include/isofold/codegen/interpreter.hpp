@@ -1,12 +1,13 @@
 #pragma once
 #include <isofold/codegen/fold.hpp>
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// One tensor of a call: first element, and for rows and numbers per token the distance between them (between groups of rows,
 /// where they lie in groups), in elements.

@@ -1,11 +1,12 @@
 #pragma once
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <optional>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w + b over rows of n elements; with `residual`, h = x + residual
 /// takes x's place and is stored as residual_out. The mean is a sum under the fold; what its rounding leaves of the centred row is

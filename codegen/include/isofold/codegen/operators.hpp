@@ -1,11 +1,12 @@
 #pragma once
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <span>
 #include <string_view>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// An operator that has a name: `make` gives its Spec for rows of n elements of x's dtype, everything else as its options
 /// have it by default. Throws UsageError for n outside 0..max_row_length.

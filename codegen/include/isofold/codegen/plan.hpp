@@ -4,13 +4,14 @@
 #include <isofold/codegen/schedule.hpp>
 #include <isofold/codegen/spec.hpp>
 #include <isofold/error.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <variant>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// A checked (Spec, Fold, Schedule, DeviceTraits). Only `make_plan` makes one.
 class Plan {

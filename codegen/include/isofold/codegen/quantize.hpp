@@ -1,12 +1,13 @@
 #pragma once
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// How a result is stored in 8 bits. With a scale of the row's own, scale = max(amax / largest, floor), where amax is the
 /// row's largest magnitude and largest that of the dtype (448 or 127), and y = value * (1 / scale), rounded and saturated.

@@ -1,11 +1,12 @@
 #pragma once
 #include <isofold/codegen/quantize.hpp>
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <optional>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// Where the weight multiplies.
 enum class WeightMode : std::uint8_t {

@@ -1,10 +1,12 @@
 #pragma once
+#include <isofold/export.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// How the blocks that share a row meet.
 enum class Split : std::uint8_t {

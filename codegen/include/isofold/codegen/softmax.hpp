@@ -1,10 +1,11 @@
 #pragma once
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <optional>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// y = exp(z - max(z)) / sum(exp(z - max(z))) over rows of n elements, or with `log` z - max(z) - log(sum(exp(z - max(z)))),
 /// where z = x, times `scale`, divided by the token's temperature, -inf from the token's length on. The quotient is a product

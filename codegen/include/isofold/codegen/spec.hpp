@@ -1,12 +1,13 @@
 #pragma once
 #include <isofold/codegen/dtype.hpp>
+#include <isofold/export.hpp>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// Changes whenever the meaning of a Spec or Fold text changes; part of every bits id.
 inline constexpr int numerics_version = 1;

@@ -1,5 +1,6 @@
 #pragma once
 #include <isofold/codegen/spec.hpp>
+#include <isofold/export.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -12,8 +13,10 @@
 #include <vector>
 
 namespace isofold {
+struct SpecGraph;  // what a SpecBuilder has collected; not exported
+}  // namespace isofold
 
-struct SpecGraph;  // what a SpecBuilder has collected
+namespace ISOFOLD_API isofold {
 
 /// The C++ integers that count as numbers: no truth values, no characters.
 template <class T>

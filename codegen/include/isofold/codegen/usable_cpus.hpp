@@ -1,6 +1,7 @@
 #pragma once
+#include <isofold/export.hpp>
 
-namespace isofold {
+namespace ISOFOLD_API isofold {
 
 /// CPUs that this process may run on (its affinity), at least 1.
 int usable_cpus();

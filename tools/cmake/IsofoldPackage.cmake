@@ -1,0 +1,21 @@
+# `cpack` makes isofold_<version>_<arch>.deb and isofold-<version>-Linux.tar.gz of what is installed.
+set(CPACK_GENERATOR "DEB;TGZ")
+set(CPACK_PACKAGE_NAME isofold)
+set(CPACK_PACKAGE_VENDOR "Isofold")
+set(CPACK_PACKAGE_CONTACT "The Isofold authors")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
+set(CPACK_RESOURCE_FILE_README "${PROJECT_SOURCE_DIR}/README.md")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_VERBATIM_VARIABLES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libfmt-dev")  # the static C++ libraries
+# The packages of the libraries that were linked; without dpkg-dev the .deb names none.
+find_program(ISOFOLD_DPKG_SHLIBDEPS dpkg-shlibdeps)
+mark_as_advanced(ISOFOLD_DPKG_SHLIBDEPS)
+if(ISOFOLD_DPKG_SHLIBDEPS)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+endif()
+include(CPack)
