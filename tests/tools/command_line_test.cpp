@@ -8,7 +8,7 @@ using Arguments = std::vector<std::string>;
 
 namespace {
 
-const Arguments sub_commands = {"tune", "inspect", "verify", "accuracy", "bench", "chart", "cache", "doctor", "completion", "man"};
+const Arguments sub_commands = {"tune", "inspect", "verify", "accuracy", "bench", "chart", "probe", "bundle", "table", "cache", "doctor", "completion", "man"};
 
 /// A command line that is refused, and words that the message must have.
 struct Refused {
@@ -124,7 +124,7 @@ TEST_CASE("doctor says what is here, what is missing and how to get it, and wher
   CHECK(doctor.at("cpu").contains("LLVM"));
   CHECK_FALSE(doctor.at("gpu").at("driver").at("remedy").get<std::string>().empty());
   CHECK(doctor.at("missing").get<int>() >= 1);
-  CHECK(doctor.at("settings").size() == 13);
+  CHECK(doctor.at("settings").size() == 14);
   for (const Json& setting : doctor.at("settings"))
     if (setting.at("variable") == "ISOFOLD_LOG") {
       CHECK(setting.at("value") == "error");

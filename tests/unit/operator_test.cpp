@@ -93,7 +93,10 @@ TEST_CASE("a slot keeps its first kernel") {
 TEST_CASE("alignment classes that come to the same kernel share it") {
   const Spec odd = rms_norm({.n = 4097});
   const LaunchTable gpu(odd, default_fold(odd), device, {{1, GpuSchedule{.threads_per_row = 128}, ""}});
-  const DeviceTraits some_cpu{.kind = DeviceTraits::Kind::cpu, .vector_width = 8, .threads = 1};
+  DeviceTraits some_cpu;
+  some_cpu.kind = DeviceTraits::Kind::cpu;
+  some_cpu.vector_width = 8;
+  some_cpu.threads = 1;
   const LaunchTable cpu(spec, fold, some_cpu, {{1, CpuSchedule{}, ""}});
   for (int alignment_class = 1; alignment_class < alignment_classes; ++alignment_class) {
     CHECK(gpu.same_kernel(0, 0, alignment_class));
