@@ -108,7 +108,7 @@ TEST_CASE("bash completes sub-commands, options and values") {
     if (help.path == std::vector<std::string>{"completion"}) expected.merge(Words{"bash", "zsh", "fish"});
     CHECK(bash_offers(script, words) == expected);
   }
-  CHECK(bash_offers(script, {"isofold", "inspect", "--show", "s"}) == Words{"source", "sass"});
+  CHECK(bash_offers(script, {"isofold", "inspect", "--show", "s"}) == Words{"source", "sass", "svg"});
   CHECK(bash_offers(script, {"isofold", "tune", "--dtype", "f32", "--op", "soft"}) == Words{"softmax"});
   CHECK(bash_offers(script, {"isofold", "tune", "--weight-dtype", "b"}) == Words{"bf16"});
   CHECK(bash_offers(script, {"isofold", "tune", "--tokens", ""}).empty());
@@ -132,7 +132,7 @@ TEST_CASE("zsh and fish read what is written for them, and offer the same") {
       return matches(result.output, "([^\t\n]+)\t[^\n]*\n");
     };
     CHECK(offered("isofold cache ") == Words{"list", "verify", "prune", "clear"});
-    CHECK(offered("isofold inspect --show s") == Words{"source", "sass"});
+    CHECK(offered("isofold inspect --show s") == Words{"source", "sass", "svg"});
     CHECK(offered("isofold completion ") == Words{"bash", "zsh", "fish"});
   }
   // The options of every sub-command are in both.

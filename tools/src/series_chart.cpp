@@ -38,7 +38,8 @@ class Drawing {
     step_ = step_for((most - least) * 1.05, 6);
     low_ = std::floor(least / step_ + 1e-9) * step_;
     high_ = std::ceil(most * 1.0001 / step_ - 1e-9) * step_;
-    left_ = std::max(left_, 12 + text_width(fmt::format("{:.0f}", high_)));
+    digits_ = std::max(0, static_cast<int>(std::ceil(-std::log10(step_) - 1e-9)));
+    left_ = std::max(left_, 12 + text_width(fmt::format("{:.{}f}", high_, digits_)));
   }
 
   std::string svg() const {
@@ -60,11 +61,10 @@ class Drawing {
 
   std::string axes() const {
     std::string svg;
-    const int digits = std::max(0, static_cast<int>(std::ceil(-std::log10(step_) - 1e-9)));
     for (double value = low_; value <= high_ + step_ / 2; value += step_)
       svg += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>"
                          "<text class=\"tick\" text-anchor=\"end\" x=\"{3:.1f}\" y=\"{4:.1f}\">{5:.{6}f}</text>\n",
-                         left_, right_, y(value), left_ - 7, y(value) + 4, value, digits);
+                         left_, right_, y(value), left_ - 7, y(value) + 4, value, digits_);
     double free_from = -1e9;
     for (std::size_t i = 0; i < chart_.tokens.size(); ++i) {
       const std::string label = std::to_string(chart_.tokens[i]);
@@ -130,6 +130,7 @@ class Drawing {
   double left_, right_, bottom_;
   int height_;
   double step_ = 1, low_ = 0, high_ = 1;
+  int digits_ = 0;  // behind the point, of the labels
 };
 
 }  // namespace
