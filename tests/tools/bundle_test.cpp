@@ -98,7 +98,7 @@ TEST_CASE("a list of operators is one bundle; a wrong line is named") {
     CHECK(result.status == 2);
     CHECK(contains(result.errors, words));
   };
-  refused("--op rms_norm\n--op no_such\n", "list.txt:2: --op is \"no_such\"");
+  refused("--op rms_norm\n--op no_such\n", "list.txt:2: there is no operator \"no_such\"");
   refused("--oops\n", "list.txt:1: \"--oops\" is no operator");
   refused("# nothing\n", "lists no operator");
 }

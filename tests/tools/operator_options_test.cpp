@@ -75,3 +75,27 @@ TEST_CASE("options of other operators are refused") {
   CHECK(contains(refusal(named("softmix")), "allowed are rms_norm, "));
   CHECK(contains(refusal(named("rms_norm", "int8")), "allowed are f32, bf16, f16, e4m3, i8, f64"));
 }
+
+TEST_CASE("options that would do nothing are refused") {
+  OperatorOptions norm = named("rms_norm");
+  norm.shared_weight = true;
+  CHECK(contains(usage_error([&] { norm.make_spec(64); }), "--shared-weight is of groups"));
+  norm.groups = "4";
+  CHECK(usage_error([&] { norm.make_spec(64); }).empty());
+  norm.no_weight = true;
+  CHECK(contains(usage_error([&] { norm.make_spec(64); }), "no weight to share"));
+  OperatorOptions layer = named("layer_norm");
+  layer.no_weight = layer.no_bias = true;
+  layer.weight_dtype = "f32";
+  CHECK(contains(usage_error([&] { layer.make_spec(64); }), "neither a weight nor a bias"));
+}
+
+TEST_CASE("a report's title is the operator's own name, not that of the Spec that variants share") {
+  for (const char* op : {"masked_softmax", "sink_softmax", "softmax", "sum", "amax"}) {
+    CAPTURE(op);
+    CHECK(isofold::tools::title_of(named(op).make_spec(64)).starts_with(std::string(op) + " N=64"));
+  }
+  OperatorOptions eps = named("rms_norm");
+  eps.eps = "1e-3";
+  CHECK(isofold::tools::title_of(eps.make_spec(64)) == "rms_norm N=64 bf16");
+}

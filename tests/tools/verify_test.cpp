@@ -5,6 +5,26 @@
 
 using namespace isofold::testing;
 
+TEST_CASE("what the oracle cannot hold is refused before anything runs, and a folder that is made is named") {
+  const CommandWorld world;
+  const auto huge = world.run({"verify", "--op", "rms_norm", "-n", "2147483647", "--device", "cpu", "--tokens", "1"});
+  CHECK(huge.status == 2);
+  CHECK(huge.errors.find("the oracle needs") != huge.errors.npos);
+  const auto made = world.run({"verify", "--op", "rms_norm", "-n", "64", "--device", "cpu", "--tokens", "1", "--write-hashes",
+                               world.path("new/hashes.jsonl")});
+  CHECK(made.status == 0);
+  CHECK(made.errors.find("made the folder " + world.path("new")) != made.errors.npos);
+}
+
+TEST_CASE("Ctrl-C ends the oracle's work, too") {
+  const CommandWorld world;
+  const auto stopped = isofold::tools::run_program({"timeout", "--preserve-status", "--signal=INT", "1", "env", "HOME=" + world.path(""),
+                                                    "XDG_CACHE_HOME=" + world.path("xdg"), ISOFOLD_COMMAND, "verify", "--op", "rms_norm",
+                                                    "-n", "4000000", "--device", "cpu", "--tokens", "1"});
+  CHECK(stopped.status == 130);
+  CHECK(stopped.output.find("interrupted:") != stopped.output.npos);
+}
+
 TEST_CASE("verify compares what it says, and finds nothing") {
   const CommandWorld world;
   const Json json = world.json({"verify", "--device", "cpu", "-n", "96,520", "--dtype", "f16", "--tokens",

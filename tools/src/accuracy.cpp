@@ -174,7 +174,7 @@ void print_summary(const Console& console, const std::vector<AccuracyResult>& re
 }  // namespace
 
 int run_accuracy(const Console& console, const AccuracyArguments& options) {
-  if (!options.markdown.empty()) check_output_file(options.markdown);
+  if (!options.markdown.empty()) check_output_file(console, options.markdown);
   const std::vector<Question> questions = questions_of(options);
   const Runtime runtime = open_runtime(options.device);
   catch_interrupt();

@@ -61,7 +61,7 @@ void print_host(const Console& console, const HostCosts& host) {
 }  // namespace
 
 int run_bench(const Console& console, const MeasureOptions& options) {
-  if (!options.report.empty()) check_output_file(options.report);
+  if (!options.report.empty()) check_output_file(console, options.report);
   const BenchResult result = measure(console, options);
   console.line("{}  {} on {} ({}), {}", console.bold(result.title), result.fold, result.device,
                result.device_name, result.environment);

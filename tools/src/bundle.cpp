@@ -105,7 +105,7 @@ int run_bundle(const Console& console, const BundleArguments& options) {
     add_record(builder, options);
   else
     add_operators(builder, options, options.op, options.tokens, options.devices);
-  check_output_file(options.output);
+  check_output_file(console, options.output);
 
   Progress progress(console);
   const BundleContent content = builder.build([&](std::size_t done, std::size_t total) {

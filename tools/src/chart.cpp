@@ -28,20 +28,20 @@ bool anything_measured(const BenchResult& result) {
 
 /// PREFIX for PREFIX.svg, PREFIX.html and PREFIX.json; a name with one of these endings stands for the
 /// prefix.
-std::string prefix_of(std::string output) {
+std::string prefix_of(const Console& console, std::string output) {
   for (const std::string_view ending : {".svg", ".html", ".json"})
     if (output.ends_with(ending)) output.resize(output.size() - ending.size());
   if (output.empty() || output.ends_with('/'))
     throw UsageError(
         fmt::format("--output is \"{}\"; needed is the name of the files, without ending", output));
-  for (const char* ending : {".svg", ".html", ".json"}) check_output_file(output + ending);
+  for (const char* ending : {".svg", ".html", ".json"}) check_output_file(console, output + ending);
   return output;
 }
 
 }  // namespace
 
 int run_chart(const Console& console, const ChartArguments& options) {
-  const std::string prefix = prefix_of(options.output);
+  const std::string prefix = prefix_of(console, options.output);
   const BenchResult result =
       options.from.empty() ? measure(console, options.measure) : stored_result(options.from);
   if (!anything_measured(result) && interrupted()) {

@@ -181,7 +181,7 @@ int run_inspect(const Console& console, const InspectArguments& options) {
   const std::int64_t alignment = parse_whole("--alignment", options.alignment, 1, 4096);
   if ((alignment & (alignment - 1)) != 0)
     throw UsageError(fmt::format("--alignment is {}; allowed is a power of two", alignment));
-  if (!options.page.empty()) check_output_file(options.page);
+  if (!options.page.empty()) check_output_file(console, options.page);
   Target target(options.device);
   const Inspection in{console, target, problem,
                       target.choose(problem, options.schedule, tokens[0], static_cast<int>(alignment)),

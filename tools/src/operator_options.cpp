@@ -5,6 +5,7 @@
 #include <isofold/codegen/named_spec.hpp>
 #include <isofold/error.hpp>
 
+#include "named_form.hpp"
 #include "numbers.hpp"
 
 namespace isofold::tools {
@@ -21,6 +22,10 @@ DType dtype_from(std::string_view option, const std::string& name) {
 }  // namespace
 
 Spec OperatorOptions::make_spec(std::int64_t row_length) const {
+  if (shared_weight && groups.empty() && op != "group_norm" && op != "head_rms_norm")
+    throw UsageError("--shared-weight is of groups: --groups COUNT");
+  if (shared_weight && no_weight) throw UsageError("--shared-weight and --no-weight: there is no weight to share");
+  if (no_weight && no_bias && !weight_dtype.empty()) throw UsageError("--weight-dtype: there is neither a weight nor a bias");
   std::string words;
   const auto add = [&](std::string_view key, std::string_view value, bool given) {
     if (given) words += fmt::format("{}{}={}", words.empty() ? "" : " ", key, value);
@@ -62,7 +67,9 @@ Problem OperatorOptions::problem() const {
 }
 
 std::string title_of(const Spec& spec) {
-  return fmt::format("{} N={} {}", spec.op, spec.n, spec.inputs.empty() ? "" : name_of(spec.inputs[0].dtype));
+  // Variants share a Spec's name: where one has a name of its own, it is the better one.
+  const NamedOperator* named = named_form(spec, Constants::ignored);
+  return fmt::format("{} N={} {}", named ? named->name : std::string_view(spec.op), spec.n, spec.inputs.empty() ? "" : name_of(spec.inputs[0].dtype));
 }
 
 }  // namespace isofold::tools

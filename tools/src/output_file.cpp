@@ -12,10 +12,11 @@ namespace isofold::tools {
 
 namespace fs = std::filesystem;
 
-void check_output_file(const std::string& path) {
+void check_output_file(const Console& console, const std::string& path) {
   const fs::path folder = fs::path(path).parent_path();
   std::error_code error;
-  if (!folder.empty()) fs::create_directories(folder, error);
+  const bool made = !folder.empty() && fs::create_directories(folder, error);
+  if (!error && made) console.remark("made the folder {}", folder.string());
   if (error)
     throw UsageError(fmt::format("cannot write {}: cannot make its folder: {}", path, error.message()));
   const fs::file_status status = fs::status(path, error);

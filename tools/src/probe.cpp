@@ -203,7 +203,7 @@ int probe_schedules(const Console& console, const ProbeArguments& options, const
 
 int run_probe(const Console& console, const ProbeArguments& options) {
   catch_interrupt();
-  if (!options.svg.empty()) check_output_file(options.svg);
+  if (!options.svg.empty()) check_output_file(console, options.svg);
   const bool own = options.library.empty() && options.python.empty();
   if (own) {
     const Problem problem = options.op.problem();

@@ -32,6 +32,13 @@ std::int64_t most_rows(const Runtime& runtime, const Spec& spec) {
   return static_cast<std::int64_t>(memory / 2 / static_cast<double>(row));
 }
 
+void check_oracle_room(const Spec& spec, std::int64_t rows) {
+  const double bytes = static_cast<double>(bytes_moved(spec, rows)), free = available_host_memory();
+  if (bytes > free / 2)
+    throw UsageError(fmt::format("the oracle needs {} for {} rows of {} elements, and {} are free", byte_count(bytes), rows,
+                                 spec.n, byte_count(free)));
+}
+
 void check_room(const Runtime& runtime, const Spec& spec, std::int64_t tokens) {
   const std::int64_t most = most_rows(runtime, spec);
   if (tokens > most)

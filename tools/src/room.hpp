@@ -11,4 +11,7 @@ std::int64_t most_rows(const Runtime& runtime, const Spec& spec);
 /// UsageError when there is no room for `tokens` rows: better than to run out of memory after minutes.
 void check_room(const Runtime& runtime, const Spec& spec, std::int64_t tokens);
 
+/// UsageError when the host has no room for the oracle's `rows` rows of inputs and results.
+void check_oracle_room(const Spec& spec, std::int64_t rows);
+
 }  // namespace isofold::tools

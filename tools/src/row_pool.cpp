@@ -83,7 +83,8 @@ constexpr std::int64_t oracle_chunk = 8;  // rows of one work item
 
 }  // namespace
 
-RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, Results results)
+RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, Results results,
+                 const std::function<bool()>& stop)
     : problem_(problem), rows_(rows) {
   const Spec& spec = problem_.spec;
   for (const Tensor& tensor : spec.inputs)
@@ -94,6 +95,7 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
                           static_cast<std::size_t>(rows));
 
   const auto fill_and_compute = [&](std::size_t item) {
+    if (stop && stop()) return;
     const std::int64_t first = static_cast<std::int64_t>(item) * oracle_chunk;
     const std::int64_t last = std::min(rows_, first + oracle_chunk);
     for (std::size_t t = 0; t < spec.inputs.size(); ++t) {
@@ -110,6 +112,7 @@ RowPool::RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, 
     }
     if (results == Results::none) return;
     for (std::int64_t row = first; row < last; ++row) {
+      if (stop && stop()) return;
       std::vector<ConstView> inputs;
       std::vector<View> outputs;
       for (std::size_t t = 0; t < spec.inputs.size(); ++t) inputs.push_back({input(t, row), row_elements(spec, spec.inputs[t].extent)});

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "operator_options.hpp"
@@ -14,7 +15,9 @@ namespace isofold::tools {
 class RowPool {
  public:
   enum class Results { oracle, none };
-  RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, Results results = Results::oracle);
+  /// When `stop` gives true the pool is left incomplete, and of no use; it is asked from several threads, before every row.
+  RowPool(const Problem& problem, std::int64_t rows, std::uint64_t seed, Results results = Results::oracle,
+          const std::function<bool()>& stop = {});
 
   const Problem& problem() const { return problem_; }
   std::int64_t rows() const { return rows_; }

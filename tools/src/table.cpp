@@ -58,7 +58,7 @@ int merge_tables(const Console& console, const TableArguments& options) {
       ++replaced;
       *same = merge(*same, record).value_or(record);
     }
-  check_output_file(options.output);
+  check_output_file(console, options.output);
   TuningTable table;
   const std::size_t written = all.size();
   for (TableRecord& record : all) table.add(std::move(record));

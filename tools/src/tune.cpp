@@ -23,13 +23,13 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The file that is written, after a check that it can be: better now than after the measurement.
-std::string table_file(const Runtime& runtime, const std::string& asked) {
+std::string table_file(const Console& console, const Runtime& runtime, const std::string& asked) {
   const std::string path = asked.empty() ? runtime.impl()->user_table_file() : asked;
   if (path.empty())
     throw UsageError(
         "there is no folder of your own to keep the table in (see isofold doctor); name a file with "
         "--output");
-  check_output_file(path);
+  check_output_file(console, path);
   const FileLock writable(path + ".lock", "tuning table");
   if (std::error_code error; fs::exists(path, error)) {
     TuningTable table;
@@ -237,9 +237,9 @@ int run_tune(const Console& console, const TuneArguments& options) {
   const std::vector<TuneTask> tasks = tasks_of(options);
   const Runtime runtime = open_runtime(options.device);
   for (const TuneTask& task : tasks) check_room(runtime, task.problem.spec, task.tokens.back());
-  const std::string path = table_file(runtime, options.output);
+  const std::string path = table_file(console, runtime, options.output);
   catch_interrupt();
-  if (!options.report.empty()) check_output_file(options.report);
+  if (!options.report.empty()) check_output_file(console, options.report);
   std::size_t rejected = 0;
   std::string sections;
   Json operators = Json::array();

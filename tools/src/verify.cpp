@@ -304,8 +304,8 @@ int run_verify(const Console& console, const VerifyArguments& options) {
   std::vector<Problem> problems;
   if (!only_hashes) problems = options.op.problems();
   const std::int64_t most_tokens = parse_tokens(options.tokens).back();
-  if (!options.write_hashes.empty()) check_output_file(options.write_hashes);
-  if (!options.report.empty()) check_output_file(options.report);
+  if (!options.write_hashes.empty()) check_output_file(console, options.write_hashes);
+  if (!options.report.empty()) check_output_file(console, options.report);
 
   Report report(console);
   Progress progress(console);
@@ -314,6 +314,10 @@ int run_verify(const Console& console, const VerifyArguments& options) {
   for (const std::string& device : options.devices) runtimes.push_back(open_runtime(device));
   for (const Runtime& runtime : runtimes)
     for (const Problem& problem : problems) check_room(runtime, problem.spec, most_tokens);
+  for (const Problem& problem : problems) {
+    check_oracle_room(problem.spec, pool_rows(problem.spec));
+    if (options.all_schedules) check_oracle_room(with_reductions_shown(problem.spec), 2 * pool_rows(problem.spec));
+  }
   if (only_hashes)
     for (const Runtime& runtime : runtimes) compare_hashes(report, runtime, stored, progress);
   std::size_t begun = 0;
@@ -321,15 +325,18 @@ int run_verify(const Console& console, const VerifyArguments& options) {
     if (interrupted()) break;
     ++begun;
     progress.update("oracle", 0, 1);
-    const auto pool = std::make_shared<const RowPool>(problem, pool_rows(problem.spec), 1);
+    const auto stop = [] { return interrupted(); };
+    const auto pool =
+        std::make_shared<const RowPool>(problem, pool_rows(problem.spec), 1, RowPool::Results::oracle, stop);
     // Rounded to 16 bits, results hide most differences between two reduction trees; the sum itself shows
     // them.
     std::shared_ptr<const RowPool> shown_pool;
     if (options.all_schedules) {
       Problem shown = problem;
       shown.spec = with_reductions_shown(problem.spec);
-      shown_pool = std::make_shared<const RowPool>(shown, pool_rows(problem.spec), 1);
+      shown_pool = std::make_shared<const RowPool>(shown, pool_rows(problem.spec), 1, RowPool::Results::oracle, stop);
     }
+    if (interrupted()) break;  // what the oracle was computing is incomplete
     progress.update("oracle", 1, 1);
     for (const Runtime& runtime : runtimes) {
       if (interrupted()) break;
