@@ -111,8 +111,8 @@ TEST_CASE("measured counts become ranges with boundaries between them") {
       {.tokens = 64, .timings = {timing(64, 8.0)}, .best_any_fold = {}}};
   const std::vector<TableRange> ranges = ranges_of(results);
   REQUIRE(ranges.size() == 2);
-  CHECK(ranges[0] == TableRange{1, GpuSchedule{.threads_per_row = 32}, 1.0, 4});
-  CHECK(ranges[1] == TableRange{8, GpuSchedule{.threads_per_row = 64}, 2.0, 16});
+  CHECK(ranges[0] == TableRange{1, GpuSchedule{.threads_per_row = 32}, 1.0, 4, 0, {{GpuSchedule{.threads_per_row = 64}, 1.2}}});
+  CHECK(ranges[1] == TableRange{8, GpuSchedule{.threads_per_row = 64}, 2.0, 16, 0, {{GpuSchedule{.threads_per_row = 32}, 3.0}}});
 }
 
 TEST_CASE("a schedule as fast as the fastest is kept from the range before") {
