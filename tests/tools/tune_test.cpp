@@ -125,7 +125,7 @@ TEST_CASE("an interrupted tune leaves a whole table, or none") {
   const CommandWorld world;
   const std::string file = world.path("table.jsonl");
   for (const char* delay : {"0.2", "1"}) {
-    std::vector<std::string> command = {"timeout", "--preserve-status",      "--signal=INT", delay,
+    std::vector<std::string> command = {"timeout", "--foreground", "--preserve-status",      "--signal=INT", delay,
                                         "env",     "HOME=" + world.path(""), ISOFOLD_COMMAND};
     for (std::string& argument : tune("8192", file)) command.push_back(argument == "0.3" ? "300" : argument);
     command.push_back("--json");

@@ -19,7 +19,7 @@ TEST_CASE("what the oracle cannot hold is refused before anything runs, and a fo
 
 TEST_CASE("Ctrl-C ends the oracle's work, too") {
   const CommandWorld world;
-  const auto stopped = isofold::tools::run_program({"timeout", "--preserve-status", "--signal=INT", "1", "env", "HOME=" + world.path(""),
+  const auto stopped = isofold::tools::run_program({"timeout", "--foreground", "--preserve-status", "--signal=INT", "1", "env", "HOME=" + world.path(""),
                                                     "XDG_CACHE_HOME=" + world.path("xdg"), ISOFOLD_COMMAND, "verify", "--op", "rms_norm",
                                                     "-n", "1000000", "--device", "cpu", "--tokens", "1"});
   CHECK(stopped.status == 130);
@@ -43,7 +43,9 @@ TEST_CASE("verify compares what it says, and finds nothing") {
 
 TEST_CASE("an interrupted verify does not look like a pass") {
   const CommandWorld world;
+  // In the foreground: else the command gets the signal twice, and the second one ends it at once.
   const std::vector<std::string> command = {"timeout",
+                                            "--foreground",
                                             "--preserve-status",
                                             "--signal=INT",
                                             "4",

@@ -6,7 +6,13 @@
 namespace isofold::tools {
 namespace {
 
-std::string milliseconds_label(double value) { return fmt::format("{:.6g}", value); }
+/// Without an exponent, whatever the value.
+std::string milliseconds_label(double value) {
+  std::string label = fmt::format("{:.7f}", value);
+  label.erase(label.find_last_not_of('0') + 1);
+  if (label.ends_with('.')) label.pop_back();
+  return label;
+}
 
 /// About how wide text is at 12 pixels.
 double text_width(std::string_view text) { return 6.6 * static_cast<double>(columns_of(text)); }
@@ -26,7 +32,7 @@ class Frame {
         if (time > 0) least = std::min(least, time * 1e-3), most = std::max(most, time * 1e-3);
     lowest = nice_below(least * 0.92);
     highest = nice_above(most * 1.08);
-    left = std::max(left, 12 + text_width(milliseconds_label(lowest)));
+    for (const double end : {lowest, highest}) left = std::max(left, 14 + 1.12 * text_width(milliseconds_label(end)));
   }
 
   double x(std::size_t i) const {
