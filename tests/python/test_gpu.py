@@ -44,7 +44,8 @@ def test_cupy(gpu):
         softmax.launch(on_device, x)
 
 
-def test_jax(gpu):
+def test_jax(gpu, monkeypatch):
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else it takes most of the memory
     jax = pytest.importorskip("jax")
     cupy = pytest.importorskip("cupy")
     if jax.default_backend() != "gpu":
@@ -112,3 +113,20 @@ def test_the_interpreter_ends_with_live_handles(gpu):
         cycle.append(cycle)
         """)
     assert done.stderr == ""
+
+
+def test_the_stream_that_an_array_names(gpu):
+    cupy = pytest.importorskip("cupy")
+    torch = pytest.importorskip("torch")
+    torch.cuda.init()  # whose current stream is another one
+    x = rows(4096, 512)
+    softmax = gpu.operator("softmax", n=512, dtype="f32")
+    expected = cupy.asnumpy(softmax(cupy.asarray(x)))
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        for _ in range(20):
+            y = softmax(cupy.asarray(x) + 0)
+            again = y.copy()  # on CuPy's stream: sees what was launched before it
+            y.fill(0)
+        stream.synchronize()
+    assert cupy.asnumpy(again).tobytes() == expected.tobytes()

@@ -87,13 +87,13 @@ CUstream_st* stream_of(nb::handle stream, std::span<const TensorView> views, int
       if (view.api->current_stream(dlpack::cuda, ordinal, &current) != 0) throw nb::python_error();
       return static_cast<CUstream_st*>(current);
     }
+  for (const TensorView& view : views)
+    if (view.stream) return pointer(*view.stream);
   if (const nb::object torch = module_if_loaded("torch");
       torch.is_valid() && nb::cast<bool>(torch.attr("cuda").attr("is_initialized")()))
     return pointer(nb::cast<std::uintptr_t>(torch.attr("_C").attr("_cuda_getCurrentRawStream")(ordinal)));
   if (const nb::object cupy = module_if_loaded("cupy"); cupy.is_valid())
     return pointer(nb::cast<std::uintptr_t>(cupy.attr("cuda").attr("get_current_stream")().attr("ptr")));
-  for (const TensorView& view : views)
-    if (view.stream) return pointer(*view.stream);
   return nullptr;
 }
 
