@@ -99,7 +99,10 @@ if(WAY STREQUAL "find_package" OR WAY STREQUAL "pkg_config")
     use_pkg_config("${WORK_DIR}/place")
   endif()
 elseif(WAY STREQUAL "add_subdirectory")
-  # What this build compiled with the same options comes out of the compiler cache, where there is one.
+  # What this build compiled with the same options comes out of the compiler cache; without one it is compiled plainly.
+  if(NOT LAUNCHER)
+    set(BUILD_TYPE "")
+  endif()
   build_outside(outside with_subdirectory "-DISOFOLD_SOURCE=${ROOT}" "-DCMAKE_BUILD_TYPE=${BUILD_TYPE}"
                 "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}" "-DISOFOLD_LLVM=${ISOFOLD_LLVM}" "-DLLVM_DIR=${LLVM_DIR}" -DCMAKE_COMPILE_WARNING_AS_ERROR=ON)
 elseif(WAY STREQUAL "tgz")
