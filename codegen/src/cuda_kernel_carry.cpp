@@ -64,8 +64,7 @@ void CudaKernelWriter::bind_carried() {
     if (static_cast<std::size_t>(kept.pass) < pass_) bind_to_leaf(kept);
 }
 
-/// Index of a leaf in the registers that hold calls.
-std::string CudaKernelWriter::calls_slot() const { return schedule_.shared_calls > 0 ? "[i - SHARED_LEAVES]" : slot(); }
+/// Leaves of the registers that hold calls.
 std::string CudaKernelWriter::calls_slot_count() const {
   return schedule_.shared_calls > 0 ? "[LEAVES_PER_THREAD - SHARED_LEAVES]" : slot_count();
 }
@@ -85,8 +84,8 @@ void CudaKernelWriter::write_shared_calls(std::size_t kept, bool to_shared) {
   if (!has_registers) return;
   code_.otherwise();
   code_.unrolled("e", "LEAF");
-  if (to_shared) code_.line("{0}{1}[e] = {0}_values[e];", name, calls_slot());
-  else code_.line("{0}_values[e] = {0}{1}[e];", name, calls_slot());
+  if (to_shared) code_.line("{0}[i - SHARED_LEAVES][e] = {0}_values[e];", name);
+  else code_.line("{0}_values[e] = {0}[i - SHARED_LEAVES][e];", name);
   code_.close();
   code_.close();
 }

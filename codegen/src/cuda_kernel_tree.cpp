@@ -21,16 +21,19 @@ std::string CudaKernelWriter::identity(int reduction) const {
 /// A maximum of a 16-bit row as it was stored: two elements at once, and none is widened.
 bool CudaKernelWriter::takes_pairs(int reduction) const {
   if (has_order(reduction) || tail_mask_ || fold_.leaf % 2 != 0) return false;
-  const Node& value = spec_.nodes[static_cast<std::size_t>(spec_.nodes[static_cast<std::size_t>(reduction)].a)];
+  const Node& value = operand_of(reduction);
   if (value.op != Op::input) return false;
   const Tensor& tensor = spec_.inputs[static_cast<std::size_t>(value.tensor)];
   return tensor.extent == Extent::row && (tensor.dtype == DType::bf16 || tensor.dtype == DType::f16);
 }
 
+const Node& CudaKernelWriter::operand_of(int reduction) const {
+  return spec_.nodes[static_cast<std::size_t>(spec_.nodes[static_cast<std::size_t>(reduction)].a)];
+}
+
 /// Of a reduction over a row input itself.
 DType CudaKernelWriter::dtype_of_operand(int reduction) const {
-  const Node& value = spec_.nodes[static_cast<std::size_t>(spec_.nodes[static_cast<std::size_t>(reduction)].a)];
-  return spec_.inputs[static_cast<std::size_t>(value.tensor)].dtype;
+  return spec_.inputs[static_cast<std::size_t>(operand_of(reduction).tensor)].dtype;
 }
 
 void CudaKernelWriter::write_lane_sums() {
@@ -214,9 +217,8 @@ void CudaKernelWriter::write_block_exchange(KernelPart part) {
 
 /// Where in the workspace a row's partial sums of one reduction begin, one for each of its blocks.
 std::string CudaKernelWriter::in_workspace(int reduction) const {
-  const auto place = std::find(reductions_.begin(), reductions_.end(), reduction) - reductions_.begin();
   if (reductions_.size() == 1) return "row * BLOCKS_PER_ROW";
-  return fmt::format("(row * {} + {}) * BLOCKS_PER_ROW", reductions_.size(), place);
+  return fmt::format("(row * {} + {}) * BLOCKS_PER_ROW", reductions_.size(), place_of(reduction));
 }
 
 /// The sums of a pass that another kernel has made.

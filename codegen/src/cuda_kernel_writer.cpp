@@ -84,9 +84,14 @@ void CudaKernelWriter::declare_words(const std::vector<int>& tensors) {
   }
 }
 
+/// Of a reduction among all of the Spec.
+std::ptrdiff_t CudaKernelWriter::place_of(int reduction) const {
+  return std::find(reductions_.begin(), reductions_.end(), reduction) - reductions_.begin();
+}
+
 /// The reduction's own variable of that name.
 std::string CudaKernelWriter::own(const std::string& name, int reduction) const {
-  const auto place = std::find(reductions_.begin(), reductions_.end(), reduction) - reductions_.begin();
+  const auto place = place_of(reduction);
   return place == 0 ? name : fmt::format("{}_{}", name, place + 1);
 }
 
@@ -296,11 +301,10 @@ void CudaKernelWriter::write_chains() {
 
 /// Both elements of every word of the leaf join an extreme.
 void CudaKernelWriter::write_pairs(int reduction) {
-  const Node& value = spec_.nodes[static_cast<std::size_t>(spec_.nodes[static_cast<std::size_t>(reduction)].a)];
   const std::string words = own("lane_words", reduction);
   code_.unrolled("w", "LEAF / 2");
   code_.line("{0}[0] = {1}({0}[0], {2}_words{3}[w]);", words,
-             helpers_.extreme_of_pairs(reduction_op(reduction), dtype_of_operand(reduction)), value.name, slot());
+             helpers_.extreme_of_pairs(reduction_op(reduction), dtype_of_operand(reduction)), operand_of(reduction).name, slot());
   code_.close();
 }
 

@@ -69,7 +69,6 @@ class CudaKernelWriter {
   void write_kept();
   void take_calls(const std::vector<int>& roots);
   void write_shared_calls(std::size_t kept, bool to_shared);
-  std::string calls_slot() const;
   std::string calls_slot_count() const;
   std::string staged_word(int first) const;
   void write_kept_staged(std::size_t kept, bool to_shared);
@@ -108,7 +107,9 @@ class CudaKernelWriter {
   std::string lane_result(int reduction) const;
   bool has_order(int reduction) const { return reduction_op(reduction) == Op::sum; }
   bool takes_pairs(int reduction) const;
+  const Node& operand_of(int reduction) const;
   DType dtype_of_operand(int reduction) const;
+  std::ptrdiff_t place_of(int reduction) const;
   std::string warp_extreme(int reduction);
   void write_lane_extreme(int reduction);
   bool is_token_output(const Output& output) const { return output.extent == Extent::token; }

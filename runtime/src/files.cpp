@@ -134,6 +134,23 @@ std::string read_file(const std::string& path, std::string_view what) {
   return std::move(*content);
 }
 
+void read_lines(const std::string& path, std::string_view what, const std::function<void(std::string_view)>& read) {
+  const std::string content = read_file(path, what);
+  std::size_t number = 0;
+  for (std::size_t start = 0; start < content.size();) {
+    const std::size_t end = std::min(content.find('\n', start), content.size());
+    ++number;
+    if (end > start) {
+      try {
+        read(std::string_view(content).substr(start, end - start));
+      } catch (const UsageError& error) {
+        throw UsageError(fmt::format("{}:{}: {}", path, number, error.what()));
+      }
+    }
+    start = end + 1;
+  }
+}
+
 std::string resolve_links(const std::string& path, std::string_view what) {
   constexpr int most_links = 40;  // as the kernel
   fs::path resolved(path);

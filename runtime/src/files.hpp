@@ -2,6 +2,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,6 +69,9 @@ class FileLock {
 // Files that a person may look at. `what` names the kind of file in messages. Every failure is a UsageError.
 
 std::string read_file(const std::string& path, std::string_view what);
+
+/// Gives every line of a file that is not empty to `read`, whose UsageErrors get "<path>:<number>: " in front.
+void read_lines(const std::string& path, std::string_view what, const std::function<void(std::string_view)>& read);
 
 /// The file that `path` stands for: the last name is followed while it is a symbolic link.
 std::string resolve_links(const std::string& path, std::string_view what);

@@ -57,22 +57,14 @@ std::string to_line(const LaunchRecord& record) {
 }  // namespace
 
 std::vector<LaunchRecord> read_launch_records(const std::string& path) {
-  const std::string content = read_file(path, "launch record");
   std::vector<LaunchRecord> records;
-  std::size_t number = 0;
-  for (std::size_t start = 0; start < content.size();) {
-    const std::size_t end = std::min(content.find('\n', start), content.size());
-    ++number;
-    if (end > start) {
-      try {
-        records.push_back(record_from(std::string_view(content).substr(start, end - start)));
-      } catch (const UsageError& error) {
-        throw UsageError(fmt::format("{}:{}: not a record of launches (ISOFOLD_RECORD makes them): {}", path, number,
-                                     error.what()));
-      }
+  read_lines(path, "launch record", [&](std::string_view line) {
+    try {
+      records.push_back(record_from(line));
+    } catch (const UsageError& error) {
+      throw UsageError(fmt::format("not a record of launches (ISOFOLD_RECORD makes them): {}", error.what()));
     }
-    start = end + 1;
-  }
+  });
   return records;
 }
 

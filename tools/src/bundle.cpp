@@ -32,23 +32,14 @@ void add_operators(BundleBuilder& builder, const BundleArguments& options, const
 }
 
 void add_list(BundleBuilder& builder, const BundleArguments& options) {
-  const std::string content = read_file(options.list, "list of operators");
-  std::size_t number = 0, operators = 0;
-  for (std::size_t start = 0; start < content.size();) {
-    const std::size_t end = std::min(content.find('\n', start), content.size());
-    const std::string line = content.substr(start, end - start);
-    start = end + 1;
-    ++number;
-    if (const std::size_t first = line.find_first_not_of(" \t\r"); first == line.npos || line[first] == '#') continue;
+  std::size_t operators = 0;
+  read_lines(options.list, "list of operators", [&](std::string_view line) {
+    if (const std::size_t first = line.find_first_not_of(" \t\r"); first == line.npos || line[first] == '#') return;
     ++operators;
-    try {
-      const OperatorLine parsed = parse_operator_line(line);
-      add_operators(builder, options, parsed.op, parsed.tokens.empty() ? options.tokens : parsed.tokens,
-                    parsed.device.empty() ? options.devices : std::vector<std::string>{parsed.device});
-    } catch (const UsageError& error) {
-      throw UsageError(fmt::format("{}:{}: {}", options.list, number, error.what()));
-    }
-  }
+    const OperatorLine parsed = parse_operator_line(std::string(line));
+    add_operators(builder, options, parsed.op, parsed.tokens.empty() ? options.tokens : parsed.tokens,
+                  parsed.device.empty() ? options.devices : std::vector<std::string>{parsed.device});
+  });
   if (operators == 0) throw UsageError(fmt::format("{} lists no operator", options.list));
 }
 

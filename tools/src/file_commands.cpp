@@ -1,6 +1,19 @@
 #include "command_parts.hpp"
 
 namespace isofold::tools {
+namespace {
+
+/// A sub-command of a command whose arguments have an `action`.
+template <class Arguments>
+CLI::App& add_part(const Command& command, const std::shared_ptr<Arguments>& arguments, const char* name,
+                   typename Arguments::Action action, const char* meaning) {
+  CLI::App* part = command.app->add_subcommand(name, meaning);
+  part->fallthrough();
+  part->parse_complete_callback([arguments, action] { arguments->action = action; });
+  return *part;
+}
+
+}  // namespace
 
 Command add_bundle(CLI::App& parent) {
   auto a = std::make_shared<BundleArguments>();
@@ -39,17 +52,15 @@ Command add_table(CLI::App& parent) {
   auto a = std::make_shared<TableArguments>();
   Command command = add_command(parent, "table", "Look into tuning tables, and merge those of several machines", a, run_table);
   command.app->require_subcommand(1);
-  const auto part = [&](const char* name, Action action, const char* meaning) {
-    CLI::App* made = command.app->add_subcommand(name, meaning);
-    made->fallthrough();
-    made->parse_complete_callback([a, action] { a->action = action; });
-    made->add_option("files", a->files, "Tables, or folders of *.jsonl")->required()->type_name("FILE");
+  const auto part = [&](const char* name, Action action, const char* meaning) -> CLI::App& {
+    CLI::App& made = add_part(command, a, name, action, meaning);
+    made.add_option("files", a->files, "Tables, or folders of *.jsonl")->required()->type_name("FILE");
     return made;
   };
   part("list", Action::list, "Every record: operator, fold, device, ranges");
-  CLI::App& merge = *part("merge", Action::merge,
-                          "One table of several: of records of one operator, fold and device a later file's wins where it was "
-                          "measured");
+  CLI::App& merge = part("merge", Action::merge,
+                         "One table of several: of records of one operator, fold and device a later file's wins where it was "
+                         "measured");
   merge.add_option("--output", a->output, "The table that is written; it may be one of the files")
       ->required()
       ->type_name("FILE");
@@ -61,16 +72,10 @@ Command add_cache(CLI::App& parent) {
   auto a = std::make_shared<CacheArguments>();
   Command command = add_command(parent, "cache", "Look after the compiled kernels on disk", a, run_cache);
   command.app->require_subcommand(1);
-  const auto part = [&](const char* name, Action action, const char* meaning) {
-    CLI::App* made = command.app->add_subcommand(name, meaning);
-    made->fallthrough();
-    made->parse_complete_callback([a, action] { a->action = action; });
-    return made;
-  };
-  part("list", Action::list, "Every entry: digest, kind, size, last use");
-  part("verify", Action::verify, "Check every entry; exit code 1 when one is damaged");
-  CLI::App& prune = *part("prune", Action::prune, "Remove damaged entries, and those over the limits given");
-  part("clear", Action::clear, "Remove every entry");
+  add_part(command, a, "list", Action::list, "Every entry: digest, kind, size, last use");
+  add_part(command, a, "verify", Action::verify, "Check every entry; exit code 1 when one is damaged");
+  CLI::App& prune = add_part(command, a, "prune", Action::prune, "Remove damaged entries, and those over the limits given");
+  add_part(command, a, "clear", Action::clear, "Remove every entry");
   add_text(prune, "--max-size", a->max_size, "SIZE",
            "Remove the longest unused until the rest fits: 500M, 2G");
   add_text(prune, "--unused-for", a->unused_for, "TIME", "Remove what was not used for so long: 30d, 12h");

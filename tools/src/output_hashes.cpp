@@ -83,21 +83,8 @@ OutputHashes measure_hashes(const Runtime& runtime, const Problem& problem) {
 }
 
 std::vector<OutputHashes> read_hashes(const std::string& path) {
-  const std::string content = read_file(path, "hashes");
   std::vector<OutputHashes> records;
-  std::size_t number = 0;
-  for (std::size_t start = 0; start < content.size();) {
-    const std::size_t end = std::min(content.find('\n', start), content.size());
-    ++number;
-    if (end > start) {
-      try {
-        records.push_back(parse_line(std::string_view(content).substr(start, end - start)));
-      } catch (const UsageError& error) {
-        throw UsageError(fmt::format("{}:{}: {}", path, number, error.what()));
-      }
-    }
-    start = end + 1;
-  }
+  read_lines(path, "hashes", [&](std::string_view line) { records.push_back(parse_line(line)); });
   return records;
 }
 
