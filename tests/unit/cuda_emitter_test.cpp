@@ -103,6 +103,7 @@ TEST_CASE("the PTX lint finds what would change a bit, and only that") {
                           "add.rz.f32 %f1, %f2, %f3;", "fma.rm.f32 %f1, %f2, %f3, %f4;", "rcp.rz.f32 %f1, %f2;",
                           "cvt.rz.f16.f32 %h1, %f1;", "add.rn.sat.f32 %f1, %f2, %f3;", "cvt.rn.satfinite.bf16x2.f32 %r1, %f1, %f2;",
                           "fma.rn.f16 %h1, %h2, %h3, %h4;", "mul.f64 %d1, %d2, %d3;",
-                          "{ add.f32 %f1, %f2, %f3; }", "mov.b32 %r1, %r2; mul.f32 %f1, %f2, %f3;", "@!%q add.f32 %f1, %f2, %f3;"})
+                          "{ add.f32 %f1, %f2, %f3; }", "mov.b32 %r1, %r2; mul.f32 %f1, %f2, %f3;", "@!%q add.f32 %f1, %f2, %f3;",
+                          "$L__BB0_2: add.f32 %f1, %f2, %f3;", "$L1: @%p2 mul.f32 %f1, %f2, %f3;", "setp.lt.and.ftz.f32 %p1, %f1, %f2, %p2;"})
     CHECK(lint_ptx(std::string("\t") + bad + "\n").size() == 1);
 }
