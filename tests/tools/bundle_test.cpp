@@ -46,6 +46,35 @@ TEST_CASE("a bundle has what its operators launch, and nothing else runs where b
   CHECK(contains(damaged.errors, "damaged"));
 }
 
+TEST_CASE("where nothing may be compiled, verify leaves out what the token counts asked for do not launch, and says so") {
+  CommandWorld world;
+  const Json plan = world.json({"inspect", "--device", "cpu", "--op", "rms_norm", "-n", "256"});
+  const auto range = [](int first, const char* schedule) {
+    return Json{{"first_tokens", first}, {"schedule", schedule}, {"microseconds", 1}, {"measured_tokens", first}};
+  };
+  const Json record = {{"spec", plan.at("spec")},
+                       {"fold", plan.at("fold")},
+                       {"device", plan.at("device_traits")},
+                       {"environment", "a test"},
+                       {"ranges", {range(1, "cpu width=4 memory=streaming"), range(100, "cpu width=4 memory=cached")}}};
+  write_text(world.path("table.jsonl"), record.dump() + "\n");
+  world.set("ISOFOLD_TABLES", world.path("table.jsonl"));
+  const std::string file = world.path("norm.bundle");
+  world.json({"bundle", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..16", "--alignment", "2", "--output", file});
+  const auto compiled = world.run(verify("256"));
+  CHECK(compiled.status == 0);
+  CHECK(!contains(compiled.errors, "left out"));
+
+  world.set("ISOFOLD_BUNDLES", file);
+  world.set("ISOFOLD_REQUIRE", "bundled");
+  world.set("ISOFOLD_CACHE", "off");
+  const auto checked = world.run(verify("256"));
+  CHECK(checked.status == 0);
+  // 99 tokens launch what 16 do.
+  CHECK(contains(checked.errors, "compiled here: 100 tokens"));
+  CHECK(contains(checked.output, "  as launched                               17 launches"));
+}
+
 TEST_CASE("required tuning: what no table has is an error, what was tuned runs") {
   CommandWorld world;
   world.set("ISOFOLD_REQUIRE", "tuned");
