@@ -20,6 +20,18 @@
 namespace isofold {
 namespace {
 
+std::optional<DType> dtype_of(std::string_view name) {
+  const auto dtype = parse_dtype(name);
+  return dtype && *dtype != DType::i32 ? dtype : std::nullopt;
+}
+
+std::string dtype_allowed(std::string_view what, std::string_view name) {
+  std::string names;
+  for (const DType dtype : all_dtypes)
+    if (dtype != DType::i32) names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(dtype));
+  return fmt::format("{} is \"{}\"; allowed are {}", what, name.substr(0, 100), names);
+}
+
 /// Options by name; what is absent leaves a value as it is.
 class NamedOptions {
  public:
@@ -40,12 +52,8 @@ class NamedOptions {
   void read(std::string_view key, std::optional<DType>& value) {
     const auto word = values_.optional_word(key);
     if (!word) return;
-    value = parse_dtype(*word);
-    if (value && *value != DType::i32) return;
-    std::vector<std::string_view> names;
-    for (const DType dtype : all_dtypes)
-      if (dtype != DType::i32) names.push_back(name_of(dtype));
-    choice(key, *word, names);
+    value = dtype_of(*word);
+    if (!value) values_.fail(dtype_allowed(key, *word));
   }
   /// The mode's enumerators in order.
   template <class Mode>
@@ -100,6 +108,9 @@ void read_norm(NamedOptions& options, Norm& norm) {
 }
 
 void read_quantize(NamedOptions& options, Quantize& quantize) {
+  std::optional<DType> dtype;
+  options.read("quantized_dtype", dtype);
+  if (dtype) quantize.dtype = *dtype;
   if (!quantize.scale_input) return;
   options.read("static_scale", quantize.static_scale);
   if (quantize.static_scale) quantize.scale_input = false;
@@ -137,11 +148,18 @@ Spec named_softmax(std::string_view name, std::int64_t n, DType dtype, NamedOpti
   options.read("output_dtype", made.output_dtype);
   options.read("scale", made.scale);
   options.read("temperature", made.temperature);
+  options.read("length", made.length);
+  options.read("sink", made.sink);
   options.finish();
   return softmax(made);
 }
 
 }  // namespace
+
+DType named_dtype(std::string_view name) {
+  if (const auto dtype = dtype_of(name)) return *dtype;
+  throw UsageError(dtype_allowed("dtype", name));
+}
 
 Spec named_spec(std::string_view name, std::int64_t n, DType dtype, std::string_view text) {
   const NamedOperator& named = find_named(name);

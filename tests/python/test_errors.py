@@ -62,20 +62,27 @@ def test_what_is_no_tensor_is_a_type_error(norm):
 
 
 def test_operators_that_do_not_exist(cpu):
-    with pytest.raises(isofold.UsageError, match='"nope" is neither a Spec nor the name of an operator; the names are rms_norm'):
+    with pytest.raises(isofold.UsageError, match='there is no operator "nope"; allowed are rms_norm'):
         cpu.operator("nope", n=1, dtype="f32")
-    with pytest.raises(isofold.UsageError, match='softmax has no option "eps"; it has output_dtype, scale'):
+    with pytest.raises(isofold.UsageError, match="unknown or repeated key 'eps'; there are output_dtype, scale"):
         cpu.operator("softmax", n=1, dtype="f32", eps=1)
-    with pytest.raises(isofold.UsageError, match="cross_entropy has no options"):
+    with pytest.raises(isofold.UsageError, match="options of cross_entropy .*unknown or repeated key 'eps'"):
         cpu.operator("cross_entropy", n=1, dtype="f32", eps=1)
     with pytest.raises(isofold.UsageError, match="needs its row length n and a dtype"):
         cpu.operator("softmax")
     with pytest.raises(isofold.UsageError, match='dtype is "f31"; allowed are f32, bf16'):
         cpu.operator("softmax", n=1, dtype="f31")
-    with pytest.raises(isofold.UsageError, match='weight_mode is "late"; allowed are "f32" and "after_cast"'):
+    with pytest.raises(isofold.UsageError, match='weight_mode is "late"; allowed are f32, after_cast'):
         cpu.operator("rms_norm", n=1, dtype="f32", weight_mode="late")
-    with pytest.raises(TypeError, match="eps is 'a', it must be a number"):
+    with pytest.raises(isofold.UsageError, match='eps is "a"; allowed is a number'):
         cpu.operator("rms_norm", n=1, dtype="f32", eps="a")
+    with pytest.raises(isofold.UsageError, match='groups is "on"; allowed is a whole number'):
+        cpu.operator("rms_norm", n=1, dtype="f32", groups=True)
+    for wrong in ("1e-5", "1 weight=off", [1], object()):
+        with pytest.raises(TypeError, match="eps is .*, it must be True, False, a number or a name"):
+            cpu.operator("rms_norm", n=1, dtype="f32", eps=wrong)
+    with pytest.raises(isofold.UsageError, match='no option is called "eps=1 weight"'):
+        cpu.operator("rms_norm", n=1, dtype="f32", **{"eps=1 weight": False})
     with pytest.raises(isofold.UsageError, match="eps is -1"):
         cpu.operator("rms_norm", n=1, dtype="f32", eps=-1)
     with pytest.raises(isofold.UsageError, match="says everything by itself"):

@@ -37,6 +37,9 @@ TEST_CASE("every option reaches the operator that has it") {
   CHECK(named_spec("layer_norm", 64, DType::f16, "bias=off eps=0") == layer_norm({.n = 64, .dtype = DType::f16, .bias = false, .eps = 0}));
   CHECK(named_spec("masked_softmax", 64, DType::f16, "output_dtype=f32 scale=0.125 temperature=on") ==
         softmax({.n = 64, .dtype = DType::f16, .output_dtype = DType::f32, .scale = 0.125f, .temperature = true, .length = true}));
+  CHECK(named_spec("masked_softmax", 64, DType::f16, "sink=on") == softmax({.n = 64, .dtype = DType::f16, .length = true, .sink = true}));
+  CHECK(named_spec("add_rms_norm_quant", 64, DType::bf16, "quantized_dtype=i8") ==
+        rms_norm({.n = 64, .residual = true, .quantize = Quantize{.dtype = DType::i8}}));
   CHECK(named_spec("mean", 64, DType::bf16, "output_dtype=f32") ==
         row_reduction({.reduction = RowReduction::mean, .n = 64, .output_dtype = DType::f32}));
   CHECK(named_spec("rms_norm_static_quant", 64, DType::bf16, "static_scale=0.5") ==
@@ -45,13 +48,20 @@ TEST_CASE("every option reaches the operator that has it") {
         silu_and_mul_quant({.n = 64, .quantize = {.static_scale = 2.0f}}));
 }
 
+TEST_CASE("dtypes by name") {
+  CHECK(named_dtype("e4m3") == DType::e4m3);
+  for (const char* wrong : {"i32", "float32", "", "F32"})
+    CHECK(usage_error([&] { named_dtype(wrong); }) ==
+          "dtype is \"" + std::string(wrong) + "\"; allowed are f32, bf16, f16, e4m3, i8, f64");
+}
+
 TEST_CASE("what an operator does not take is refused, with what it takes") {
   const auto refusal = [](std::string_view name, std::string_view options) {
     return usage_error([&] { named_spec(name, 64, DType::bf16, options); });
   };
   CHECK(contains(refusal("softmix", ""), "there is no operator \"softmix\"; allowed are rms_norm, add_rms_norm,"));
   CHECK(refusal("softmax", "eps=1") ==
-        "options of softmax \"eps=1\": unknown or repeated key 'eps'; there are output_dtype, scale, temperature");
+        "options of softmax \"eps=1\": unknown or repeated key 'eps'; there are output_dtype, scale, temperature, length, sink");
   CHECK(contains(refusal("rms_norm", "residual_dtype=f32"), "unknown or repeated key 'residual_dtype'"));
   CHECK(contains(refusal("layer_norm", "weight_mode=f32"), "unknown or repeated key 'weight_mode'"));
   CHECK(contains(refusal("rms_norm", "eps=1 eps=2"), "unknown or repeated key 'eps'"));

@@ -9,17 +9,6 @@
 #include "numbers.hpp"
 
 namespace isofold::tools {
-namespace {
-
-DType dtype_from(std::string_view option, const std::string& name) {
-  if (const auto dtype = parse_dtype(name); dtype && dtype != DType::i32) return *dtype;
-  std::string names;
-  for (const DType dtype : all_dtypes)
-    if (dtype != DType::i32) names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(dtype));
-  throw UsageError(fmt::format("{} is \"{}\"; allowed are {}", option, name, names));
-}
-
-}  // namespace
 
 Spec OperatorOptions::make_spec(std::int64_t row_length) const {
   if (shared_weight && groups.empty() && op != "group_norm" && op != "head_rms_norm")
@@ -43,7 +32,7 @@ Spec OperatorOptions::make_spec(std::int64_t row_length) const {
   add("shared_weight", "on", shared_weight);
   add("scale", scale, !scale.empty());
   add("temperature", "on", temperature);
-  return named_spec(op, row_length, dtype_from("--dtype", dtype), words);
+  return named_spec(op, row_length, named_dtype(dtype), words);
 }
 
 std::vector<Problem> OperatorOptions::problems() const {

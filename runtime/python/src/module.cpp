@@ -31,7 +31,7 @@ Spec spec_of(const std::string& op, std::optional<std::int64_t> n, const nb::obj
     return parse_spec(op);
   }
   if (!n || dtype.is_none()) throw UsageError("operator \"" + op + "\" needs its row length n and a dtype");
-  return named_spec(op, *n, nb::str(dtype).c_str(), options);
+  return spec_by_name(op, *n, dtype, options);
 }
 
 using HeldRuntime = Held<Runtime>;

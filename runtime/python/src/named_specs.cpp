@@ -1,205 +1,68 @@
 #include "named_specs.hpp"
 
-#include <isofold/codegen/layer_norm.hpp>
-#include <isofold/codegen/operators.hpp>
-#include <isofold/codegen/quantize.hpp>
-#include <isofold/codegen/rms_norm.hpp>
-#include <isofold/codegen/row_reduction.hpp>
-#include <isofold/codegen/softmax.hpp>
+#include <isofold/codegen/named_spec.hpp>
 #include <isofold/error.hpp>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
-#include <vector>
 
 namespace isofold::python {
 namespace nb = nanobind;
 namespace {
 
-constexpr std::pair<std::string_view, DType> other_names[] = {
-    {"float32", DType::f32},        {"bfloat16", DType::bf16}, {"float16", DType::f16},
-    {"float8_e4m3fn", DType::e4m3}, {"int8", DType::i8},       {"int32", DType::i32},
-    {"float64", DType::f64}};
+constexpr std::pair<std::string_view, std::string_view> other_names[] = {
+    {"float32", "f32"},        {"bfloat16", "bf16"}, {"float16", "f16"},
+    {"float8_e4m3fn", "e4m3"}, {"int8", "i8"},       {"float64", "f64"}};
 
-/// Takes options by name; what is left at the end was none.
-class Options {
- public:
-  Options(std::string op, const nb::dict& given) : op_(std::move(op)), given_(given) {}
-
-  void take(const char* name, bool& field) { get<bool>(name, field, "True or False"); }
-  void take(const char* name, int& field) { get<int>(name, field, "a whole number"); }
-  void take(const char* name, float& field) {
-    double value = static_cast<double>(field);
-    get<double>(name, value, "a number");
-    field = static_cast<float>(value);
-  }
-  void take(const char* name, std::optional<float>& field) {
-    if (absent(name)) return;
-    float value = 0;
-    take_again(name, value);
-    field = value;
-  }
-  void take(const char* name, std::optional<DType>& field) {
-    if (absent(name)) return;
-    field = dtype_from(nb::str(given_[name]).c_str(), name);
-  }
-  template <class Enum>
-  void take(const char* name, Enum& field, std::string_view first, Enum first_value, std::string_view second,
-            Enum second_value) {
-    if (absent(name)) return;
-    const std::string value = nb::str(given_[name]).c_str();
-    if (value != first && value != second)
-      throw UsageError(
-          fmt::format("{}: {} is \"{}\"; allowed are \"{}\" and \"{}\"", op_, name, value, first, second));
-    field = value == first ? first_value : second_value;
-  }
-  void finish() const {
-    for (const auto& [key, value] : given_) {
-      const std::string name = nb::str(key).c_str();
-      if (std::find(known_.begin(), known_.end(), name) == known_.end())
-        throw UsageError(known_.empty() ? fmt::format("{} has no options, \"{}\" was passed", op_, name)
-                                        : fmt::format("{} has no option \"{}\"; it has {}", op_, name,
-                                                      fmt::join(known_, ", ")));
-    }
-  }
-
- private:
-  /// Not given, or None: the default.
-  bool absent(const char* name) {
-    known_.emplace_back(name);
-    return !given_.contains(name) || nb::object(given_[name]).is_none();
-  }
-  template <class T>
-  void get(const char* name, T& field, const char* allowed) {
-    if (absent(name)) return;
-    if (!nb::try_cast(nb::handle(nb::object(given_[name])), field))
-      throw nb::type_error(
-          fmt::format("{}: {} is {}, it must be {}", op_, name, nb::repr(given_[name]).c_str(), allowed)
-              .c_str());
-  }
-  void take_again(const char* name, float& field) {
-    known_.pop_back();
-    take(name, field);
-  }
-
-  std::string op_;
-  nb::dict given_;
-  std::vector<std::string> known_;
-};
-
-bool has(const std::string& name, std::string_view part) { return name.find(part) != std::string::npos; }
-
-template <class Norm>
-void take_norm(Options& options, Norm& norm) {
-  options.take("output_dtype", norm.output_dtype);
-  options.take("weight", norm.weight);
-  options.take("weight_dtype", norm.weight_dtype);
-  options.take("residual_dtype", norm.residual_dtype);
-  options.take("residual_mode", norm.residual_mode, "f32_sum", ResidualMode::f32_sum, "rounded_sum",
-               ResidualMode::rounded_sum);
-  options.take("eps", norm.eps);
-  options.take("groups", norm.groups);
-  options.take("shared_weight", norm.shared_weight);
+/// Isofold's name of a dtype for that of NumPy or PyTorch; any other name as it is.
+std::string dtype_name(std::string name) {
+  if (name.starts_with("torch.")) name.erase(0, 6);
+  for (const auto& [other, ours] : other_names)
+    if (name == other) return std::string(ours);
+  return name;
 }
 
-void take_quantize(Options& options, Quantize& quantize) {
-  std::optional<DType> dtype;
-  options.take("quantized_dtype", dtype);
-  if (dtype) quantize.dtype = *dtype;
-  options.take("static_scale", quantize.static_scale);
+bool is_name(std::string_view text) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  return !text.empty() && letter(text[0]) &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
-Spec make_rms_norm(const std::string& name, std::int64_t n, DType dtype, Options& options) {
-  RmsNormOptions norm{.n = n, .dtype = dtype, .residual = name.starts_with("add_")};
-  norm.gated = name.starts_with("gated_");
-  if (name == "head_rms_norm") {
-    norm.groups = 16;
-    norm.shared_weight = true;
+/// A number as named_spec reads it; "" for what is none. In binary32, so that it is rounded as Python's double would be.
+std::string number_text(nb::handle value) {
+  if (PyIndex_Check(value.ptr()) && !PyFloat_Check(value.ptr())) {
+    if (const nb::object index = nb::steal(PyNumber_Index(value.ptr())); index.is_valid()) return nb::str(index).c_str();
+    PyErr_Clear();
   }
-  if (has(name, "_quant")) {
-    Quantize quantize{.dtype = name.ends_with("_i8") ? DType::i8 : DType::e4m3,
-                      .scale_input = name.ends_with("_static_quant")};
-    take_quantize(options, quantize);
-    if (quantize.static_scale) quantize.scale_input = false;
-    norm.quantize = quantize;
-  }
-  take_norm(options, norm);
-  options.take("weight_mode", norm.weight_mode, "f32", WeightMode::f32, "after_cast", WeightMode::after_cast);
-  options.take("weight_offset_one", norm.weight_offset_one);
-  options.finish();
-  return rms_norm(norm);
+  double number = 0;
+  if (nb::isinstance<nb::str>(value) || !nb::try_cast(value, number)) return {};
+  return fmt::format("{}", static_cast<float>(number));
 }
 
-Spec make_layer_norm(const std::string& name, std::int64_t n, DType dtype, Options& options) {
-  LayerNormOptions norm{.n = n, .dtype = dtype, .residual = name.starts_with("add_")};
-  if (name == "group_norm") norm.groups = 8;
-  take_norm(options, norm);
-  options.take("bias", norm.bias);
-  options.finish();
-  return layer_norm(norm);
-}
-
-Spec make_softmax(const std::string& name, std::int64_t n, DType dtype, Options& options) {
-  SoftmaxOptions made{.n = n, .dtype = dtype, .log = name == "log_softmax"};
-  made.length = name == "masked_softmax";
-  made.sink = name == "sink_softmax";
-  options.take("output_dtype", made.output_dtype);
-  options.take("scale", made.scale);
-  options.take("temperature", made.temperature);
-  options.take("length", made.length);
-  options.take("sink", made.sink);
-  options.finish();
-  return softmax(made);
+/// The word "key=value" of an option: values are True, False, numbers and names. A value with spaces would be read as
+/// several options.
+std::string option_word(const std::string& op, const std::string& key, nb::handle value) {
+  if (!is_name(key)) throw UsageError(fmt::format("{}: no option is called \"{}\"", op, key));
+  if (bool flag = false; nb::try_cast(value, flag)) return key + (flag ? "=on" : "=off");
+  if (const std::string number = number_text(value); !number.empty()) return key + "=" + number;
+  std::string name = nb::str(value).c_str();
+  if (key.ends_with("dtype")) name = dtype_name(std::move(name));
+  if (!is_name(name))
+    throw nb::type_error(fmt::format("{}: {} is {}, it must be True, False, a number or a name", op, key,
+                                     nb::repr(value).c_str())
+                             .c_str());
+  return key + "=" + name;
 }
 
 }  // namespace
 
-DType dtype_from(const std::string& given, const char* option) {
-  const std::string name = given.starts_with("torch.") ? given.substr(6) : given;
-  if (const auto dtype = parse_dtype(name)) return *dtype;
-  for (const auto& [other, dtype] : other_names)
-    if (name == other) return dtype;
-  std::vector<std::string_view> names;
-  for (const DType dtype : all_dtypes) names.push_back(name_of(dtype));
-  throw UsageError(fmt::format("{} is \"{}\"; allowed are {}", option, given, fmt::join(names, ", ")));
-}
-
-Spec named_spec(const std::string& name, std::int64_t n, const std::string& dtype_name,
-                const nb::dict& given) {
-  const DType dtype = dtype_from(dtype_name, "dtype");
-  std::vector<std::string_view> names;
-  const NamedOperator* named = nullptr;
-  for (const NamedOperator& one : named_operators()) {
-    names.push_back(one.name);
-    if (one.name == name) named = &one;
-  }
-  if (named == nullptr)
-    throw UsageError(fmt::format("\"{}\" is neither a Spec nor the name of an operator; the names are {}",
-                                 name, fmt::join(names, ", ")));
-  Options options(name, given);
-  if (has(name, "rms_norm")) return make_rms_norm(name, n, dtype, options);
-  if (has(name, "layer_norm") || name == "group_norm") return make_layer_norm(name, n, dtype, options);
-  if (has(name, "softmax")) return make_softmax(name, n, dtype, options);
-  if (has(name, "silu_and_mul")) {
-    SiluAndMulQuantOptions made{.n = n, .dtype = dtype, .quantize = {.scale_input = has(name, "_static_")}};
-    take_quantize(options, made.quantize);
-    if (made.quantize.static_scale) made.quantize.scale_input = false;
-    options.finish();
-    return silu_and_mul_quant(made);
-  }
-  for (const RowReduction reduction : all_row_reductions) {
-    if (name_of(reduction) != name) continue;
-    RowReductionOptions made{.reduction = reduction, .n = n, .dtype = dtype};
-    options.take("output_dtype", made.output_dtype);
-    options.finish();
-    return row_reduction(made);
-  }
-  options.finish();
-  return named->make(n, dtype);
+Spec spec_by_name(const std::string& op, std::int64_t n, nb::handle dtype, const nb::dict& options) {
+  std::string words;
+  for (const auto& [key, value] : options)
+    if (!value.is_none()) words += option_word(op, nb::str(key).c_str(), value) + " ";
+  return named_spec(op, n, named_dtype(dtype_name(nb::str(dtype).c_str())), words);
 }
 
 }  // namespace isofold::python

@@ -7,13 +7,9 @@
 
 namespace isofold::python {
 
-/// The Spec of an operator of `named_operators()` over rows of n elements. `options` are the fields of its
-/// options struct that Python names, as keywords. Throws UsageError for a name, an option or a value that is
-/// not allowed and says what is; TypeError for a value of another type.
-Spec named_spec(const std::string& name, std::int64_t n, const std::string& dtype,
-                const nanobind::dict& options);
-
-/// A dtype by Isofold's name ("bf16"), or by that of NumPy and PyTorch ("bfloat16", torch.bfloat16).
-DType dtype_from(const std::string& name, const char* option);
+/// The Spec that named_spec makes of options given as Python objects: True, False, numbers and names; dtypes also by the names
+/// of NumPy and PyTorch ("bfloat16", torch.bfloat16). None is an option that was not given. Throws what named_spec throws;
+/// TypeError for values of any other kind.
+Spec spec_by_name(const std::string& op, std::int64_t n, nanobind::handle dtype, const nanobind::dict& options);
 
 }  // namespace isofold::python
