@@ -62,6 +62,17 @@ TEST_CASE("the picture speaks of what is reduced, and says where nothing is") {
   CHECK(world.run({"inspect", "--op", "sum", "-n", "0", "--show", "svg", "--device", "sm_90"}).status == 2);
 }
 
+TEST_CASE("the tree says which launch adds what blocks left in the workspace: each pass has one") {
+  const CommandWorld world;
+  const auto tree = [&](const char* op) {
+    return world.run({"inspect", "--op", op, "-n", "65536", "--fold", "leaf=8 lanes=32 segments=64", "--device", "sm_80", "--show", "tree",
+                      "--schedule", "gpu threads=256 rows=1 blocks=8 split=workspace staging=reread vector=8 weights=late "
+                      "memory=streaming launch=plain resident=1"}).output;
+  };
+  CHECK(contains(tree("rms_norm"), "the sums of 8 blocks, from the workspace in the second launch\n"));
+  CHECK(contains(tree("layer_norm"), "from the workspace: of pass 1 in the second launch, of pass 2 in the third launch\n"));
+}
+
 TEST_CASE("the tree as a picture: folded where it is wide, with who holds what") {
   const CommandWorld world;
   for (const char* n : {"1", "100", "8192", "1000000"}) {

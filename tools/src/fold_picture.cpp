@@ -48,7 +48,7 @@ int log2_of(std::int64_t power_of_two) { return std::countr_zero(static_cast<std
 /// Where the levels of a fold run under one GPU schedule.
 class GpuPlaces {
  public:
-  explicit GpuPlaces(const Plan& plan) : schedule_(plan.gpu()), shape_(gpu_shape(plan)) {}
+  explicit GpuPlaces(const Plan& plan) : schedule_(plan.gpu()), shape_(gpu_shape(plan)), passes_(passes(plan.spec()).size()) {}
 
   std::string leaf() const {
     return fmt::format("one thread, from {} of {}", schedule_.vector > 1 ? "loads" : "single loads",
@@ -90,8 +90,7 @@ class GpuPlaces {
         schedule_.split == Split::cluster
             ? fmt::format("the {} blocks of a cluster, through distributed shared memory",
                           schedule_.blocks_per_row)
-            : fmt::format("the sums of {} blocks, from the workspace in the second launch",
-                          schedule_.blocks_per_row));
+            : fmt::format("the sums of {} blocks, from the workspace{}", schedule_.blocks_per_row, launches_that_add()));
   }
   std::string output() const {
     constexpr const char* staging[] = {"from registers", "from shared memory", "reading the row again"};
@@ -106,8 +105,19 @@ class GpuPlaces {
   }
 
  private:
+  /// With a workspace each pass has a launch, and the next launch adds what its blocks stored.
+  std::string launches_that_add() const {
+    constexpr const char* ordinals[max_passes] = {"second", "third", "fourth", "fifth"};
+    if (passes_ == 1) return " in the second launch";
+    std::string text;
+    for (std::size_t pass = 0; pass < passes_; ++pass)
+      text += fmt::format("{} pass {} in the {} launch", pass == 0 ? ": of" : ", of", pass + 1, ordinals[pass]);
+    return text;
+  }
+
   GpuSchedule schedule_;
   GpuShape shape_;
+  std::size_t passes_;
 };
 
 /// Null without a GPU plan.
