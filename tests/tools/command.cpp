@@ -9,10 +9,23 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <utility>
+
+#include "support/error_text.hpp"
 
 namespace isofold::testing {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+std::string line_of(const std::vector<std::string>& arguments) {
+  std::string line;
+  for (const std::string& argument : arguments) line += argument + " ";
+  return line;
+}
+
+}  // namespace
 
 CommandWorld::CommandWorld() {
   folder_ = (fs::temp_directory_path() / "isofold-tools-test-XXXXXX").string();
@@ -42,14 +55,24 @@ tools::ProgramResult CommandWorld::run(std::vector<std::string> arguments) const
 Json CommandWorld::json(std::vector<std::string> arguments, int status) const {
   arguments.push_back("--json");
   const tools::ProgramResult result = run(arguments);
-  std::string line;
-  for (const std::string& argument : arguments) line += argument + " ";
+  const std::string line = line_of(arguments);
   CAPTURE(line);
   CAPTURE(result.errors);
   CHECK(result.status == status);
   const Json document = Json::parse(result.output, nullptr, false);
   REQUIRE_FALSE(document.is_discarded());
   return document;
+}
+
+std::string CommandWorld::refused(std::vector<std::string> arguments, const std::string& words) const {
+  const std::string line = line_of(arguments);
+  const tools::ProgramResult result = run(std::move(arguments));
+  CAPTURE(line);
+  CAPTURE(result.errors);
+  CHECK(result.status == 2);
+  CHECK(result.output.empty());
+  CHECK(contains(result.errors, words));
+  return result.errors;
 }
 
 std::string CommandWorld::show(const std::string& what, const std::string& device) const {

@@ -27,6 +27,8 @@ class CommandWorld {
   tools::ProgramResult run(std::vector<std::string> arguments) const;
   /// Adds --json; the exit code has to be `status`, and standard output one JSON document.
   Json json(std::vector<std::string> arguments, int status = 0) const;
+  /// Runs what has to be refused: exit code 2, nothing on standard output, `words` in the message. The message.
+  std::string refused(std::vector<std::string> arguments, const std::string& words) const;
   /// What `inspect --show <what>` prints for 32 rows of 1024 elements; the exit code has to be 0.
   std::string show(const std::string& what, const std::string& device) const;
 

@@ -76,18 +76,12 @@ TEST_CASE("functions of a shared library: their trees, and whether they depend o
 
 TEST_CASE("what cannot be called is an error with a reason") {
   const CommandWorld world;
-  const auto refused = [&](const std::vector<std::string>& arguments, const std::string& words) {
-    const auto result = world.run(arguments);
-    CAPTURE(result.errors);
-    CHECK(result.status == 2);
-    CHECK(contains(result.errors, words));
-  };
-  refused(library("no_such", {"-n", "9"}), "has no symbol no_such");
-  refused(library("forwards", {"-n", "9", "--dtype", "bf16"}), "take f32 or f64");
-  refused(library("forwards", {"-n", "9,10"}), "-n has 2 values");
-  refused({"probe", "--library", "/no/such.so", "--symbol", "x", "-n", "9"}, "/no/such.so");
-  refused({"probe", "--op", "masked_softmax", "-n", "9", "--device", "cpu"}, "numbers for each token");
-  refused({"probe", "--python", "nothing"}, "needed is file.py:function");
+  world.refused(library("no_such", {"-n", "9"}), "has no symbol no_such");
+  world.refused(library("forwards", {"-n", "9", "--dtype", "bf16"}), "take f32 or f64");
+  world.refused(library("forwards", {"-n", "9,10"}), "-n has 2 values");
+  world.refused({"probe", "--library", "/no/such.so", "--symbol", "x", "-n", "9"}, "/no/such.so");
+  world.refused({"probe", "--op", "masked_softmax", "-n", "9", "--device", "cpu"}, "numbers for each token");
+  world.refused({"probe", "--python", "nothing"}, "needed is file.py:function");
 }
 
 TEST_CASE("functions in Python, where there is a python3") {

@@ -109,16 +109,10 @@ TEST_CASE("a table that holds other things, or cannot be written, is refused bef
   const CommandWorld world;
   const std::string file = world.path("table.jsonl");
   write_text(file, "someone's notes\n");
-  const auto foreign = world.run(tune("256", file));
-  CHECK(foreign.status == 2);
-  CHECK(foreign.errors.find("table.jsonl") != foreign.errors.npos);
+  world.refused(tune("256", file), "table.jsonl");
   CHECK(read_text(file) == "someone's notes\n");
-  const auto nowhere = world.run(tune("256", "/dev/null/table.jsonl"));
-  CHECK(nowhere.status == 2);
-  CHECK(nowhere.errors.find("/dev/null") != nowhere.errors.npos);
-  const auto folder = world.run(tune("256", world.path("")));
-  CHECK(folder.status == 2);
-  CHECK(folder.errors.find("is a folder") != folder.errors.npos);
+  world.refused(tune("256", "/dev/null/table.jsonl"), "/dev/null");
+  world.refused(tune("256", world.path("")), "is a folder");
 }
 
 TEST_CASE("an interrupted tune leaves a whole table, or none") {
