@@ -16,6 +16,8 @@ constexpr int registers_per_block = 65536;
 constexpr int longest_share = 128;
 /// From here on clusters of 16 blocks are tried, and threads whose share is a loop.
 constexpr std::int64_t long_row = 65536;
+/// Longer rows keep more multiprocessors busy than a cluster has, in spite of the further launches.
+constexpr std::int64_t longest_cluster_row = 524288;
 /// Above it calls wait in shared memory where that lets more blocks in; shorter rows have blocks enough.
 constexpr std::int64_t shortest_shared_calls = 16384;
 
@@ -88,6 +90,16 @@ void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
   if (share >= long_share || schedule.split == Split::workspace || reads_once) add_if_legal(out, spec, fold, device, schedule);
 }
 
+/// A row over more blocks than a cluster has: as many warps as the fold has segments, or half, a quarter.
+void add_large_splits(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device, GpuSchedule schedule) {
+  schedule.split = Split::workspace;
+  for (schedule.blocks_per_row = 32; schedule.blocks_per_row <= 512; schedule.blocks_per_row *= 2)
+    for (int warps = fold.segments; warps >= fold.segments / 4; warps /= 2) {
+      schedule.threads_per_row = 32 * warps / schedule.blocks_per_row;
+      if (schedule.threads_per_row >= 32 && schedule.threads_per_row <= 512) add_stagings(out, spec, fold, device, schedule);
+    }
+}
+
 }  // namespace
 
 std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTraits& device, int vector_limit) {
@@ -136,6 +148,7 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
       add_stagings(out, spec, fold, device, schedule);
     }
   }
+  if (spec.n > longest_cluster_row) add_large_splits(out, spec, fold, device, base);
   return out;
 }
 

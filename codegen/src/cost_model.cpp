@@ -52,7 +52,7 @@ double estimated_microseconds(const Plan& plan, std::int64_t tokens) {
   const auto pass_count = static_cast<double>(passes(plan.spec()).size());
   if (shape.warps_per_row > 1) latency += pass_count * exchange_microseconds * (1 + shape.block_threads / 1024.0);
   if (s.split == Split::cluster) latency += pass_count * cluster_microseconds;
-  if (s.split == Split::workspace) latency += launch_microseconds + memory_latency_microseconds;
+  if (s.split == Split::workspace) latency += pass_count * (launch_microseconds + memory_latency_microseconds);
   const double occupancy = std::min(1.0, resident * shape.block_threads / device.threads_per_multiprocessor + 0.35);
   return launch_microseconds + std::max(traffic / occupancy, waves > 1 ? traffic / occupancy + 0.2 * latency : 0.0) + latency;
 }

@@ -160,7 +160,10 @@ std::string text(const Plan& plan) {
 
 std::string digest_of(const Plan& plan) { return digest(text(plan)); }
 
-bool needs_workspace(const Plan& plan) { return plan.is_gpu() && plan.gpu().split == Split::workspace; }
+std::size_t workspace_bytes(const Plan& plan, std::int64_t tokens) {
+  if (!needs_workspace(plan)) return 0;
+  return static_cast<std::size_t>(tokens) * static_cast<std::size_t>(gpu_shape(plan).workspace_floats_per_row) * sizeof(float);
+}
 
 GpuShape gpu_shape(const Plan& plan) { return shape_of(plan.spec(), plan.fold(), plan.gpu()); }
 

@@ -14,6 +14,11 @@ constexpr std::array<std::string_view, 3> staging_names{"registers", "shared", "
 
 }  // namespace
 
+bool needs_workspace(const Schedule& schedule) {
+  const auto* gpu = std::get_if<GpuSchedule>(&schedule);
+  return gpu != nullptr && gpu->split == Split::workspace;
+}
+
 std::string_view name_of(Split split) { return split_names[static_cast<std::size_t>(split)]; }
 std::string_view name_of(Staging staging) { return staging_names[static_cast<std::size_t>(staging)]; }
 

@@ -60,11 +60,13 @@ std::string read_part(const FileDescriptor& file, std::uint64_t offset, std::uin
 
 Json to_json(const BundleChoice& choice) {
   Json ranges = Json::array();
-  for (const LaunchRange& range : choice.ranges)
-    ranges.push_back({{"first_tokens", range.first_tokens},
-                      {"schedule", text(range.schedule)},
-                      {"origin", range.origin},
-                      {"tuned", range.tuned}});
+  for (const LaunchRange& range : choice.ranges) {
+    Json& item = ranges.emplace_back(Json{{"first_tokens", range.first_tokens},
+                                          {"schedule", text(range.schedule)},
+                                          {"origin", range.origin},
+                                          {"tuned", range.tuned}});
+    if (range.with_workspace) item["with_workspace"] = text(*range.with_workspace);
+  }
   return {{"spec", choice.spec}, {"fold", choice.fold}, {"device", choice.device}, {"ranges", ranges}};
 }
 
@@ -79,6 +81,10 @@ BundleChoice choice_from(const Json& json, const std::string& path) {
                              .schedule = parse_schedule(item.at("schedule").get<std::string>()),
                              .origin = fmt::format("bundle {} ({})", path, item.at("origin").get<std::string>()),
                              .tuned = item.at("tuned").get<bool>()});
+    LaunchRange& range = choice.ranges.back();
+    if (item.contains("with_workspace")) range.with_workspace = parse_schedule(item.at("with_workspace").get<std::string>());
+    if (needs_workspace(range.schedule) || (range.with_workspace && !needs_workspace(*range.with_workspace)))
+      refuse(path, "a schedule needs a workspace where it must not, or the other way round");
   }
   if (choice.ranges.empty()) refuse(path, "a choice has no ranges");
   return choice;

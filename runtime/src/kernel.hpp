@@ -35,7 +35,7 @@ class Kernel {
   const KernelImage& image() const { return *image_; }
 
   /// Bytes of workspace that a launch over `tokens` rows needs; 0 unless the plan splits rows through one.
-  std::size_t workspace_bytes(std::int64_t tokens) const;
+  std::size_t workspace_bytes(std::int64_t tokens) const { return isofold::workspace_bytes(plan_, tokens); }
 
   /// Runs or enqueues rows 0 .. tokens - 1 (tokens >= 1). `parameters` have been bound for the plan's Spec
   /// and for these tokens, and their alignment allows the plan's vector. Does not allocate or wait for the

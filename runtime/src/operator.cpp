@@ -42,37 +42,42 @@ void Operator::launch(CUstream_st* stream, const RmsNormArguments& arguments, st
   std::array<MutableTensor, 2> outputs;
   names.order(arguments, inputs, outputs);
   impl_->launch(stream, {inputs.data(), spec().inputs.size()}, {outputs.data(), spec().outputs.size()},
-                tokens);
+                tokens, {});
 }
 
 void Operator::launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
-                      std::span<const MutableTensor> outputs, std::int64_t tokens) const {
-  impl_->launch(stream, inputs, outputs, tokens);
+                      std::span<const MutableTensor> outputs, std::int64_t tokens, const Workspace& workspace) const {
+  impl_->launch(stream, inputs, outputs, tokens, workspace);
 }
 
-Plan Operator::plan(std::int64_t tokens, int alignment) const {
-  check_positive(tokens);
-  const LaunchTable& table = impl_->table();
-  return table.plan(table.range_of(tokens), alignment_class_of(spec(), alignment));
+std::size_t Operator::workspace_bytes(std::int64_t max_tokens) const {
+  if (max_tokens < 0) throw UsageError(fmt::format("max_tokens is {}, it must not be negative", max_tokens));
+  return impl_->table().workspace_bytes(max_tokens);
 }
 
-Choice Operator::choice(std::int64_t tokens, int alignment) const {
+Plan Operator::plan(std::int64_t tokens, int alignment, std::size_t workspace_bytes) const {
   check_positive(tokens);
   const LaunchTable& table = impl_->table();
-  const std::size_t range = table.range_of(tokens);
-  const Plan plan = table.plan(range, alignment_class_of(spec(), alignment));
+  return table.plan(table.choice(tokens, workspace_bytes), alignment_class_of(spec(), alignment));
+}
+
+Choice Operator::choice(std::int64_t tokens, int alignment, std::size_t workspace_bytes) const {
+  check_positive(tokens);
+  const LaunchTable& table = impl_->table();
+  const std::size_t number = table.choice(tokens, workspace_bytes);
+  const Plan plan = table.plan(number, alignment_class_of(spec(), alignment));
   Choice choice;
   if (plan.is_gpu())
     choice.gpu = plan.gpu();
   else
     choice.cpu = plan.cpu();
   choice.schedule = text(plan.schedule());
-  choice.origin = table.ranges()[range].origin;
+  choice.origin = table.range(number).origin;
   return choice;
 }
 
-std::string Operator::source(std::int64_t tokens, int alignment) const {
-  const Plan plan = this->plan(tokens, alignment);
+std::string Operator::source(std::int64_t tokens, int alignment, std::size_t workspace_bytes) const {
+  const Plan plan = this->plan(tokens, alignment, workspace_bytes);
   return plan.is_gpu() ? emit_cuda(plan).text : cpu_ir(plan);
 }
 

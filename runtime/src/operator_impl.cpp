@@ -5,9 +5,20 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <set>
 #include <utility>
 
 namespace isofold {
+namespace {
+
+void check(const Workspace& workspace) {
+  if (workspace.bytes == 0) return;
+  if (workspace.data == nullptr) throw UsageError(fmt::format("workspace is null, its size is {} bytes", workspace.bytes));
+  if (reinterpret_cast<std::uintptr_t>(workspace.data) % workspace_alignment != 0)
+    throw UsageError(fmt::format("workspace is not aligned to {} bytes", workspace_alignment));
+}
+
+}  // namespace
 
 RmsNormNames::RmsNormNames(const Spec& spec) : op_(spec.op) {
   for (const Tensor& tensor : spec.inputs) {
@@ -80,10 +91,11 @@ LaunchTable& OperatorImpl::make_table() const {
   if (const BundleChoice* choice = runtime_->bundles().choice(spec_, fold_, device)) {
     ranges = choice->ranges;
     for (const LaunchRange& range : choice->ranges)
-      if (const PlanResult plan = make_plan(spec_, fold_, range.schedule, device); !plan && !ranges.empty()) {
-        runtime_->log().warning(fmt::format("{}: not used: {}", range.origin, plan.broken_rule()));
-        ranges.clear();
-      }
+      for (const Schedule& schedule : {range.schedule, range.with_workspace.value_or(range.schedule)})
+        if (const PlanResult plan = make_plan(spec_, fold_, schedule, device); !plan && !ranges.empty()) {
+          runtime_->log().warning(fmt::format("{}: not used: {}", range.origin, plan.broken_rule()));
+          ranges.clear();
+        }
   }
   if (ranges.empty()) ranges = chosen_ranges(runtime_->table(), spec_, fold_, device, runtime_->log());
   tables_.push_back(std::make_unique<LaunchTable>(spec_, fold_, device, std::move(ranges)));
@@ -97,12 +109,12 @@ void OperatorImpl::use(std::vector<LaunchRange> ranges) const {
   // What could be launched without compiling stays so: the new table gets the alignment classes of the old
   // one.
   const LaunchTable& now = table();
-  std::vector<std::size_t> all(next->ranges().size());
+  std::vector<std::size_t> all(next->choices());
   std::iota(all.begin(), all.end(), std::size_t{0});
   for (int alignment_class = 0; alignment_class < alignment_classes; ++alignment_class) {
     bool used = false;
-    for (std::size_t range = 0; range < now.ranges().size(); ++range)
-      used |= now.find(range, alignment_class) != nullptr;
+    for (std::size_t choice = 0; choice < now.choices(); ++choice)
+      used |= now.find(choice, alignment_class) != nullptr;
     if (!used) continue;
     load(*next, all, alignment_class);
     break;
@@ -116,25 +128,25 @@ void OperatorImpl::prepare(std::span<const std::int64_t> tokens, int lowest_clas
   const NvtxRange shown(nvtx_, "prepare " + spec_.op, static_cast<std::int64_t>(tokens.size()));
   const std::lock_guard preparing(preparing_);
   LaunchTable& table = this->table();
-  std::vector<std::size_t> ranges;
-  for (const std::int64_t count : tokens) ranges.push_back(table.range_of(count));
-  std::sort(ranges.begin(), ranges.end());
-  ranges.erase(std::unique(ranges.begin(), ranges.end()), ranges.end());
-  load(table, ranges, lowest_class);
+  std::set<std::size_t> choices;
+  for (const std::int64_t count : tokens)
+    for (const std::size_t choice : table.choices_of(count)) choices.insert(choice);
+  const std::vector<std::size_t> all(choices.begin(), choices.end());
+  load(table, all, lowest_class);
 }
 
-void OperatorImpl::load(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const {
+void OperatorImpl::load(LaunchTable& table, std::span<const std::size_t> choices, int lowest_class) const {
   std::vector<std::pair<std::size_t, int>> missing;
   std::vector<Plan> plans;
-  for (const std::size_t range : ranges)
+  for (const std::size_t choice : choices)
     for (int alignment_class = lowest_class; alignment_class < alignment_classes; ++alignment_class) {
-      if (table.find(range, alignment_class) != nullptr) continue;
-      if (alignment_class > lowest_class && table.same_kernel(range, alignment_class, alignment_class - 1)) continue;
-      missing.emplace_back(range, alignment_class);
-      plans.push_back(table.plan(range, alignment_class));
+      if (table.find(choice, alignment_class) != nullptr) continue;
+      if (alignment_class > lowest_class && table.same_kernel(choice, alignment_class, alignment_class - 1)) continue;
+      missing.emplace_back(choice, alignment_class);
+      plans.push_back(table.plan(choice, alignment_class));
     }
   if (plans.empty()) return;
-  for (const std::size_t range : ranges) check_tuned(table.ranges()[range], table.ranges()[range].first_tokens);
+  for (const std::size_t choice : choices) check_tuned(table.range(choice), table.range(choice).first_tokens);
   const auto kernels = runtime_->store().kernels(plans);
   for (std::size_t i = 0; i < missing.size(); ++i)
     table.insert(missing[i].first, missing[i].second, kernels[i]);
@@ -149,10 +161,10 @@ void OperatorImpl::check_tuned(const LaunchRange& range, std::int64_t tokens) co
       spec_.op, tokens, runtime_->device().name, text(spec_), text(fold_)));
 }
 
-const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class,
+const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t choice, int alignment_class,
                                                CUstream_st* stream, std::int64_t tokens) const {
-  check_tuned(table.ranges()[range], tokens);
-  const Plan plan = table.plan(range, alignment_class);
+  check_tuned(table.range(choice), tokens);
+  const Plan plan = table.plan(choice, alignment_class);
   if (const ContextPointer& context = runtime_->context()) {
     const CurrentContext current(*context);
     cuda::CUstreamCaptureStatus status = cuda::CU_STREAM_CAPTURE_STATUS_NONE;
@@ -173,12 +185,12 @@ const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t r
               : "The capture is still valid; this launch is not in it"));
   }
   const std::shared_ptr<const Kernel> kernel = runtime_->store().kernel(plan);
-  table.insert(range, alignment_class, kernel);
-  return *table.find(range, alignment_class);
+  table.insert(choice, alignment_class, kernel);
+  return *table.find(choice, alignment_class);
 }
 
 void OperatorImpl::launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
-                          std::span<const MutableTensor> outputs, std::int64_t tokens) const {
+                          std::span<const MutableTensor> outputs, std::int64_t tokens, const Workspace& workspace) const {
   if (tokens <= 0) {
     if (tokens == 0) return;
     throw UsageError(fmt::format("tokens is {}, it must not be negative", tokens));
@@ -186,13 +198,14 @@ void OperatorImpl::launch(CUstream_st* stream, std::span<const ConstTensor> inpu
   const NvtxRange shown(nvtx_, nvtx_launch_, tokens);
   Parameters parameters;
   layout_.bind(inputs, outputs, tokens, parameters);
+  check(workspace);
   if (writes_nothing_) return;
   LaunchTable& table = this->table();
-  const std::size_t range = table.range_of(tokens);
-  const Kernel* kernel = table.find(range, parameters.alignment_class);
+  const std::size_t choice = table.choice(tokens, workspace.bytes);
+  const Kernel* kernel = table.find(choice, parameters.alignment_class);
   if (kernel == nullptr) [[unlikely]]
-    kernel = &prepare_for_launch(table, range, parameters.alignment_class, stream, tokens);
-  kernel->launch(stream, parameters, tokens);
+    kernel = &prepare_for_launch(table, choice, parameters.alignment_class, stream, tokens);
+  kernel->launch(stream, parameters, tokens, workspace.data);
   if (counts_ != nullptr) [[unlikely]]
     counts_->add(tokens);
 }

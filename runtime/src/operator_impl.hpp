@@ -59,14 +59,14 @@ class OperatorImpl {
   /// Loads the kernels of these token counts for `lowest_class` and every class above it.
   void prepare(std::span<const std::int64_t> tokens, int lowest_class) const;
   void launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
-              std::span<const MutableTensor> outputs, std::int64_t tokens) const;
+              std::span<const MutableTensor> outputs, std::int64_t tokens, const Workspace& workspace) const;
 
  private:
   LaunchTable& make_table() const;
-  void load(LaunchTable& table, std::span<const std::size_t> ranges, int lowest_class) const;
+  void load(LaunchTable& table, std::span<const std::size_t> choices, int lowest_class) const;
   /// Throws UsageError when the range was modelled and schedules must have been measured.
   void check_tuned(const LaunchRange& range, std::int64_t tokens) const;
-  const Kernel& prepare_for_launch(LaunchTable& table, std::size_t range, int alignment_class,
+  const Kernel& prepare_for_launch(LaunchTable& table, std::size_t choice, int alignment_class,
                                    CUstream_st* stream, std::int64_t tokens) const;
 
   std::shared_ptr<RuntimeImpl> runtime_;

@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 
@@ -35,6 +36,16 @@ std::string environment_of(RuntimeImpl& runtime) {
   return fmt::format("{}, {:%Y-%m-%d}", runtime.environment(), fmt::gmtime(std::time(nullptr)));
 }
 
+/// The fastest, or what the range before has when that is as fast.
+const Timing& chosen(const std::vector<Timing>& timings, const Schedule* before) {
+  const Timing& fastest = timings.front();
+  if (before == nullptr) return fastest;
+  const auto kept = std::find_if(timings.begin(), timings.end(), [&](const Timing& timing) {
+    return timing.schedule == *before && timing.stage == fastest.stage && timing.microseconds <= same_speed * fastest.microseconds;
+  });
+  return kept == timings.end() ? fastest : *kept;
+}
+
 /// Tells each range the largest count that chose it.
 void note_last_counts(std::vector<TableRange>& ranges, const std::vector<TokenResult>& results) {
   for (const TokenResult& result : results)
@@ -50,22 +61,22 @@ std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results) {
   std::vector<TableRange> ranges;
   std::int64_t previous_tokens = 0;
   for (const TokenResult& result : results) {
-    if (result.timings.empty()) continue;
-    const Timing* choice = &result.timings.front();
-    if (!ranges.empty())
-      for (const Timing& timing : result.timings)
-        if (timing.schedule == ranges.back().schedule && timing.stage == choice->stage &&
-            timing.microseconds <= same_speed * result.timings.front().microseconds)
-          choice = &timing;
-    if (ranges.empty() || choice->schedule != ranges.back().schedule) {
-      ranges.push_back({.first_tokens = ranges.empty() ? 1 : boundary_between(previous_tokens, result.tokens),
-                        .schedule = choice->schedule,
-                        .microseconds = choice->microseconds,
-                        .measured_tokens = result.tokens});
-      for (const Timing& timing : result.timings)
-        if (timing.stage == choice->stage && timing.schedule != choice->schedule &&
-            ranges.back().runners_up.size() < most_runners_up)
-          ranges.back().runners_up.push_back({timing.schedule, timing.microseconds});
+    std::vector<Timing> plain = result.timings;
+    std::erase_if(plain, [](const Timing& timing) { return needs_workspace(timing.schedule); });
+    if (plain.empty()) continue;
+    const TableRange* const before = ranges.empty() ? nullptr : &ranges.back();
+    const Timing& choice = chosen(plain, before ? &before->schedule : nullptr);
+    TableRange range{.first_tokens = before ? boundary_between(previous_tokens, result.tokens) : 1,
+                     .schedule = choice.schedule,
+                     .microseconds = choice.microseconds,
+                     .measured_tokens = result.tokens};
+    const Timing& fastest = chosen(result.timings, before && before->with_workspace ? &before->with_workspace->schedule : nullptr);
+    if (needs_workspace(fastest.schedule)) range.with_workspace = {fastest.schedule, fastest.microseconds};
+    if (before == nullptr || !before->same_launches(range)) {
+      for (const Timing& timing : plain)
+        if (timing.stage == choice.stage && timing.schedule != choice.schedule && range.runners_up.size() < most_runners_up)
+          range.runners_up.push_back({timing.schedule, timing.microseconds});
+      ranges.push_back(std::move(range));
     }
     previous_tokens = result.tokens;
   }

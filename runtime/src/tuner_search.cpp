@@ -49,7 +49,6 @@ TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
     Family& family = families_.emplace_back();
     family.fold = fold;
     std::vector<Plan> plans = candidates(op.spec(), fold, runtime_.device());
-    std::erase_if(plans, needs_workspace);
     // Only what some token count will ask for is compiled.
     std::size_t most =
         options.max_candidates > 0 ? static_cast<std::size_t>(options.max_candidates) : plans.size();
@@ -184,8 +183,8 @@ void TunerSearch::run_stage(KernelBench& bench, std::vector<Entry*> entries, int
   }
 }
 
-/// Those of the last stage near its best, fastest first: at most `own` of the operator's fold within `slack`
-/// of that fold's best, and `others` of all other folds together within `slack` of the best of all.
+/// Those of the last stage near its best, fastest first: of the operator's fold at most `own` without a workspace and as many with
+/// one, each within `slack` of the best of its kind, and `others` of all other folds together within `slack` of the best of all.
 std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entries, int stage, double slack,
                                                         std::size_t own, std::size_t others) {
   std::vector<Entry*> measured;
@@ -194,18 +193,18 @@ std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entr
   std::stable_sort(measured.begin(), measured.end(), [](const Entry* a, const Entry* b) {
     return a->measurement.microseconds < b->measurement.microseconds;
   });
-  const auto own_best =
-      std::find_if(measured.begin(), measured.end(), [](const Entry* entry) { return entry->family == 0; });
+  struct Kind {
+    const Entry* best;  // null: the first that comes
+    std::size_t most, taken = 0;
+  };
+  Kind plain{nullptr, own}, with_workspace{nullptr, own}, other{measured.empty() ? nullptr : measured.front(), others};
   std::vector<Entry*> out;
-  std::size_t own_count = 0, other_count = 0;
   for (Entry* entry : measured) {
-    const bool is_own = entry->family == 0;
-    const Entry* best = is_own ? *own_best : measured.front();
-    if (entry->measurement.microseconds > slack * best->measurement.microseconds) continue;
-    std::size_t& taken = is_own ? own_count : other_count;
-    if (taken == (is_own ? own : others)) continue;
+    Kind& kind = entry->family > 0 ? other : needs_workspace(entry->candidate->plan) ? with_workspace : plain;
+    if (kind.best == nullptr) kind.best = entry;
+    if (entry->measurement.microseconds > slack * kind.best->measurement.microseconds || kind.taken == kind.most) continue;
     out.push_back(entry);
-    ++taken;
+    ++kind.taken;
   }
   return out;
 }

@@ -95,9 +95,18 @@ std::vector<Stretch> stretches_of(const std::vector<TableRange>& ranges) {
   return out;
 }
 
+Json to_json(const MeasuredSchedule& measured) {
+  return {{"schedule", text(measured.schedule)}, {"microseconds", rounded(measured.microseconds)}};
+}
+
 auto key_of(const TableRecord& record) { return std::tie(record.spec, record.fold, record.device); }
 
 }  // namespace
+
+bool TableRange::same_launches(const TableRange& other) const {
+  if (schedule != other.schedule || with_workspace.has_value() != other.with_workspace.has_value()) return false;
+  return !with_workspace || with_workspace->schedule == other.with_workspace->schedule;
+}
 
 std::int64_t boundary_between(std::int64_t smaller, std::int64_t larger) {
   const double middle = std::ceil(std::sqrt(static_cast<double>(smaller) * static_cast<double>(larger)));
@@ -118,8 +127,8 @@ std::string to_json_line(const TableRecord& record) {
                                           {"microseconds", rounded(range.microseconds)},
                                           {"measured_tokens", range.measured_tokens}});
     if (range.last_measured_tokens > 0) item["last_measured_tokens"] = range.last_measured_tokens;
-    for (const RunnerUp& other : range.runners_up)
-      item["runners_up"].push_back({{"schedule", text(other.schedule)}, {"microseconds", rounded(other.microseconds)}});
+    for (const MeasuredSchedule& other : range.runners_up) item["runners_up"].push_back(to_json(other));
+    if (range.with_workspace) item["with_workspace"] = to_json(*range.with_workspace);
   }
   const Json line{{"spec", record.spec},
                   {"fold", record.fold},
@@ -133,14 +142,16 @@ std::string to_json_line(const TableRecord& record) {
 
 namespace {
 
-std::vector<RunnerUp> runners_up_from(const Json& json) {
+MeasuredSchedule measured_schedule_from(const Json& json, const char* what) {
+  check_keys(json, what, {"schedule", "microseconds"});
+  return {parse_schedule(get_text(json, "schedule")), get_time(json, "microseconds")};
+}
+
+std::vector<MeasuredSchedule> runners_up_from(const Json& json) {
   if (!json.is_array() || json.size() > most_runners_up)
     refuse(fmt::format("\"runners_up\" is not a list of at most {}", most_runners_up));
-  std::vector<RunnerUp> all;
-  for (const Json& item : json) {
-    check_keys(item, "a runner-up", {"schedule", "microseconds"});
-    all.push_back({parse_schedule(get_text(item, "schedule")), get_time(item, "microseconds")});
-  }
+  std::vector<MeasuredSchedule> all;
+  for (const Json& item : json) all.push_back(measured_schedule_from(item, "a runner-up"));
   return all;
 }
 
@@ -165,7 +176,7 @@ TableRecord parse_table_record(std::string_view line) {
     refuse(fmt::format("\"ranges\" is not a list of 1 to {} ranges", most_ranges));
   for (const Json& item : ranges) {
     check_keys(item, "a range", {"first_tokens", "schedule", "microseconds", "measured_tokens"},
-               {"last_measured_tokens", "runners_up"});
+               {"last_measured_tokens", "runners_up", "with_workspace"});
     TableRange range;
     range.first_tokens = get_count(item, "first_tokens");
     range.schedule = parse_schedule(get_text(item, "schedule"));
@@ -177,11 +188,18 @@ TableRecord parse_table_record(std::string_view line) {
     const std::int64_t least = record.ranges.empty() ? 1 : record.ranges.back().first_tokens + 1;
     if (range.first_tokens < least || (record.ranges.empty() && range.first_tokens != 1))
       refuse("\"first_tokens\" of the ranges must ascend, beginning with 1");
-    if (const PlanResult plan = make_plan(spec, fold, range.schedule, device); !plan)
-      refuse(fmt::format("\"{}\": {}", text(range.schedule), plan.broken_rule()));
-    if (const auto* gpu = std::get_if<GpuSchedule>(&range.schedule); gpu && gpu->split == Split::workspace)
-      refuse(fmt::format("\"{}\": a table cannot choose a schedule that needs a workspace",
-                         text(range.schedule)));
+    const auto check_plan = [&](const Schedule& schedule, bool with_workspace) {
+      const PlanResult plan = make_plan(spec, fold, schedule, device);
+      if (!plan) refuse(fmt::format("\"{}\": {}", text(schedule), plan.broken_rule()));
+      if (needs_workspace(plan.value()) != with_workspace)
+        refuse(fmt::format("\"{}\" {}", text(schedule), with_workspace ? "needs no workspace, as \"with_workspace\" says it does"
+                                                                       : "needs a workspace: its place is \"with_workspace\""));
+    };
+    check_plan(range.schedule, false);
+    if (item.contains("with_workspace")) {
+      range.with_workspace = measured_schedule_from(item.at("with_workspace"), "\"with_workspace\"");
+      check_plan(range.with_workspace->schedule, true);
+    }
     record.ranges.push_back(std::move(range));
   }
   return record;
@@ -268,7 +286,7 @@ std::optional<TableRecord> merge(const TableRecord& earlier, const TableRecord& 
       range.first_tokens = 1;
     else if (i == seams[0] || i == seams[1])
       range.first_tokens = boundary_between(all[i - 1].high, all[i].low);
-    if (!record.ranges.empty() && record.ranges.back().schedule == range.schedule)
+    if (!record.ranges.empty() && record.ranges.back().same_launches(range))
       record.ranges.back().last_measured_tokens = range.last_measured_tokens;
     else
       record.ranges.push_back(std::move(range));

@@ -91,6 +91,23 @@ TEST_CASE_FIXTURE(Fixture, "strides") {
   CHECK(contains(error(), "do not fit into the address space"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "a workspace that is none") {
+  const ConstTensor inputs[] = {arguments.x, arguments.residual, {.data = arguments.weight}};
+  const MutableTensor outputs[] = {arguments.y, arguments.residual_out};
+  const auto with = [&](const Workspace& workspace) {
+    return usage_error([&] { op.launch(nullptr, inputs, outputs, tokens, workspace); });
+  };
+  CHECK(with({nullptr, 256}) == "workspace is null, its size is 256 bytes");
+  CHECK(with({reinterpret_cast<void*>(std::uintptr_t{4096 + 128}), 256}) == "workspace is not aligned to 256 bytes");
+  CHECK(std::count(y.begin(), y.end(), untouched) == static_cast<std::ptrdiff_t>(y.size()));
+  CHECK(with({reinterpret_cast<void*>(std::uintptr_t{4096}), 0}) == "");
+  alignas(256) std::byte memory[512];
+  CHECK(with({memory, sizeof memory}) == "");  // no operator on a CPU uses it
+  CHECK(op.workspace_bytes(1) == 0);
+  CHECK(op.workspace_bytes(0) == 0);
+  CHECK(usage_error([&] { op.workspace_bytes(-1); }) == "max_tokens is -1, it must not be negative");
+}
+
 TEST_CASE_FIXTURE(Fixture, "overlap") {
   arguments.y.data = shifted(x, 2);
   CHECK(contains(error(), "y [0x"));

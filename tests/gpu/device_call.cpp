@@ -33,8 +33,10 @@ std::string fault_on_device(const DeviceArena& arena, Call& call, const LaunchFu
 }
 
 std::string fault_on_device(const DeviceArena& arena, Call& call, const Operator& op) {
+  const std::size_t bytes = op.workspace_bytes(call.tokens());
+  const WorkBuffer workspace(arena.queue(), bytes);
   return fault_on_device(arena, call, [&](auto stream, auto inputs, auto outputs, std::int64_t tokens) {
-    op.launch(stream, inputs, outputs, tokens);
+    op.launch(stream, inputs, outputs, tokens, {workspace.data(), bytes});
   });
 }
 

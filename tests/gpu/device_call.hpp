@@ -32,6 +32,7 @@ using LaunchFunction = std::function<void(CUstream_st* stream, std::span<const C
 /// Copies the call's tensors to the device with their canaries, launches, and copies all of them back. Empty
 /// when the outputs are the oracle's bytes and nothing else was written, else what is wrong.
 std::string fault_on_device(const DeviceArena& arena, Call& call, const LaunchFunction& launch);
+/// With as much workspace as the operator asks for.
 std::string fault_on_device(const DeviceArena& arena, Call& call, const Operator& op);
 /// A kernel that need not be any operator's choice, with a workspace when it needs one.
 std::string fault_on_device(const DeviceArena& arena, Call& call, const Kernel& kernel);

@@ -42,8 +42,8 @@ struct DenseCall {
     for (std::size_t i = inputs.size(); i < buffers.size(); ++i) buffers[i]->fill(0xee);
     queue.synchronize();
   }
-  void launch(const Operator& op, CUstream_st* stream) const {
-    op.launch(stream, inputs, outputs, call.tokens());
+  void launch(const Operator& op, CUstream_st* stream, const Workspace& workspace = {}) const {
+    op.launch(stream, inputs, outputs, call.tokens(), workspace);
   }
   /// The stream that was launched on has been waited for.
   bool right() {
@@ -83,6 +83,43 @@ TEST_CASE("a prepared launch can be captured and replayed") {
       graph.launch(stream.get());
       stream.synchronize();
       CHECK(call.right());
+    }
+  }
+}
+
+TEST_CASE("rows of millions of elements use a workspace, more or less of it, or none: the same bits") {
+  const Runtime runtime = gpu();
+  const Stream stream(runtime.impl()->context());
+  const std::int64_t n = (std::int64_t{1} << 20) + 24;
+  for (const Spec& spec : {row_reduction({.n = n, .dtype = DType::bf16}), softmax({.n = n}), layer_norm({.n = n, .dtype = DType::bf16})}) {
+    CAPTURE(text(spec));
+    const Operator op = runtime.make_operator(spec);
+    for (const std::int64_t tokens : {1, 3}) {
+      const std::size_t bytes = op.workspace_bytes(tokens);
+      REQUIRE(bytes > 0);
+      CHECK(op.plan(tokens, 16, bytes).gpu().split == Split::workspace);
+      CHECK(op.plan(tokens, 16, bytes - 1).gpu().split != Split::workspace);
+      op.prepare(std::vector{tokens});
+      DenseCall call(runtime, op, tokens);
+      const WorkBuffer workspace(call.queue, bytes);
+      workspace.fill(0xff);
+      call.queue.synchronize();
+      for (const std::size_t given : {bytes, bytes - 1, std::size_t{0}}) {
+        CAPTURE(given);
+        call.clear();
+        call.launch(op, stream.get(), {workspace.data(), given});
+        stream.synchronize();
+        CHECK(call.right());
+      }
+      call.clear();
+      const GraphExec graph(stream, [&] { call.launch(op, stream.get(), {workspace.data(), bytes}); });
+      CHECK(graph.size() == passes(spec).size() + 1);
+      for (int replay = 0; replay < 2; ++replay) {
+        call.clear();
+        graph.launch(stream.get());
+        stream.synchronize();
+        CHECK(call.right());
+      }
     }
   }
 }

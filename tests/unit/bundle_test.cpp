@@ -92,6 +92,25 @@ TEST_CASE("of several bundles the last counts, the device itself before its arch
   CHECK(both.choice(rms_norm({.n = 512}), fold, h100) == nullptr);
 }
 
+TEST_CASE("a range keeps the schedule for callers who have a workspace, and no other in its place") {
+  const Folder folder;
+  const GpuSchedule split{.threads_per_row = 32, .blocks_per_row = 2, .split = Split::workspace, .staging = Staging::reread};
+  BundleContent both = content(h100, "code");
+  both.choices[0].ranges[0].with_workspace = split;
+  write_bundle(folder.file("both"), both);
+  const Bundle bundle(folder.file("both"));
+  REQUIRE(bundle.choices()[0].ranges[0].with_workspace);
+  CHECK(*bundle.choices()[0].ranges[0].with_workspace == Schedule(split));
+  BundleContent plain = content(h100, "code");
+  plain.choices[0].ranges[0].with_workspace = schedule;
+  write_bundle(folder.file("plain"), plain);
+  CHECK(contains(error_of(folder.file("plain")), "needs a workspace where it must not"));
+  BundleContent wrong = content(h100, "code");
+  wrong.choices[0].ranges[0].schedule = split;
+  write_bundle(folder.file("wrong"), wrong);
+  CHECK(contains(error_of(folder.file("wrong")), "needs a workspace where it must not"));
+}
+
 TEST_CASE("every byte of a bundle is checked: a changed one, a missing one, another kind of file") {
   const Folder folder;
   const std::string path = folder.file("a");

@@ -44,16 +44,49 @@ TEST_CASE("the cost model's ranges begin with 1, ascend, and are the cheapest wh
   std::erase_if(plans, [](const Plan& plan) { return plan.gpu().split == Split::workspace; });
   for (std::int64_t tokens = 1; tokens <= largest_modelled_tokens; tokens *= 2) {
     const double cheapest = estimated_microseconds(plans[by_cost(plans, tokens).front()], tokens);
-    CHECK(estimated_microseconds(table.plan(table.range_of(tokens), alignment_classes - 1), tokens) ==
+    CHECK(estimated_microseconds(table.plan(table.choice(tokens), alignment_classes - 1), tokens) ==
           cheapest);
   }
 }
 
-TEST_CASE("the cost model never chooses a schedule that needs a workspace") {
-  const Spec long_rows = rms_norm({.n = 65536});
-  const DeviceTraits old = *traits_of_arch("sm_80");
-  for (const LaunchRange& range : modelled_ranges(long_rows, default_fold(long_rows), old))
-    CHECK(std::get<GpuSchedule>(range.schedule).split != Split::workspace);
+TEST_CASE("the cost model chooses a schedule that needs a workspace for callers who have one, and another for the rest") {
+  const Spec huge = row_reduction({.n = std::int64_t{1} << 24, .dtype = DType::bf16});
+  const auto ranges = modelled_ranges(huge, default_fold(huge), device);
+  CHECK(!needs_workspace(ranges.front().schedule));
+  REQUIRE(ranges.front().with_workspace);
+  CHECK(needs_workspace(*ranges.front().with_workspace));
+  CHECK(std::get<GpuSchedule>(*ranges.front().with_workspace).blocks_per_row > 16);
+  CHECK(!ranges.back().with_workspace);  // rows enough to keep every multiprocessor busy
+  for (const LaunchRange& range : ranges) CHECK(!needs_workspace(range.schedule));
+  for (const LaunchRange& range : modelled_ranges(spec, fold, device)) CHECK(!range.with_workspace);
+}
+
+TEST_CASE("a launch takes the schedule with a workspace where its workspace is large enough") {
+  const Spec rows = row_reduction({.n = 65536, .dtype = DType::f32});
+  const Fold of_rows = default_fold(rows);
+  const GpuSchedule plain{.threads_per_row = 1024, .staging = Staging::reread, .vector = 4};
+  const GpuSchedule split{.threads_per_row = 128, .blocks_per_row = 4, .split = Split::workspace, .staging = Staging::reread, .vector = 4};
+  const GpuSchedule wider{.threads_per_row = 128, .blocks_per_row = 8, .split = Split::workspace, .staging = Staging::reread, .vector = 4};
+  const LaunchTable table(rows, of_rows, device, {{1, plain, "first", true, wider}, {4, plain, "second", true, split}, {64, plain, "third"}});
+  REQUIRE(table.choices() == 5);
+  CHECK(table.choice(1) == 0);
+  CHECK(table.choice(1, 31) == 0);  // 8 blocks have a float each
+  CHECK(table.choice(1, 32) == 3);
+  CHECK(table.choice(3, 95) == 0);
+  CHECK(table.choice(3, 96) == 3);
+  CHECK(table.choice(4, 64) == 4);
+  CHECK(table.choice(63, 63 * 16 - 1) == 1);
+  CHECK(table.choice(64, std::size_t{1} << 40) == 2);
+  CHECK(table.plan(3, alignment_classes - 1).gpu() == wider);
+  CHECK(table.range(3).origin == "first");
+  CHECK(table.range(4).origin == "second");
+  CHECK(table.choices_of(2) == std::vector<std::size_t>{0, 3});
+  CHECK(table.choices_of(64) == std::vector<std::size_t>{2});
+  CHECK(table.workspace_bytes(0) == 0);
+  CHECK(table.workspace_bytes(1) == 32);
+  CHECK(table.workspace_bytes(4) == 96);
+  CHECK(table.workspace_bytes(40) == 640);
+  CHECK(table.workspace_bytes(100000) == 63 * 16);
 }
 
 TEST_CASE("a token count's range is the last that begins at or before it") {
@@ -61,12 +94,12 @@ TEST_CASE("a token count's range is the last that begins at or before it") {
                           {{1, GpuSchedule{.threads_per_row = 32}, ""},
                            {5, GpuSchedule{.threads_per_row = 64}, ""},
                            {100, GpuSchedule{.threads_per_row = 128}, ""}});
-  CHECK(table.range_of(1) == 0);
-  CHECK(table.range_of(4) == 0);
-  CHECK(table.range_of(5) == 1);
-  CHECK(table.range_of(99) == 1);
-  CHECK(table.range_of(100) == 2);
-  CHECK(table.range_of(std::int64_t{1} << 40) == 2);
+  CHECK(table.choice(1) == 0);
+  CHECK(table.choice(4) == 0);
+  CHECK(table.choice(5) == 1);
+  CHECK(table.choice(99) == 1);
+  CHECK(table.choice(100) == 2);
+  CHECK(table.choice(std::int64_t{1} << 40) == 2);
 }
 
 TEST_CASE("less alignment takes narrower accesses and nothing else") {
@@ -113,6 +146,31 @@ TEST_CASE("measured counts become ranges with boundaries between them") {
   REQUIRE(ranges.size() == 2);
   CHECK(ranges[0] == TableRange{1, GpuSchedule{.threads_per_row = 32}, 1.0, 4, 0, {{GpuSchedule{.threads_per_row = 64}, 1.2}}});
   CHECK(ranges[1] == TableRange{8, GpuSchedule{.threads_per_row = 64}, 2.0, 16, 0, {{GpuSchedule{.threads_per_row = 32}, 3.0}}});
+}
+
+TEST_CASE("where the fastest schedule needs a workspace the fastest that needs none is kept beside it") {
+  const auto split = [](int blocks, double microseconds, int stage = 0) {
+    Timing timed = timing(128, microseconds);
+    auto& gpu = std::get<GpuSchedule>(timed.schedule);
+    gpu.blocks_per_row = blocks;
+    gpu.split = Split::workspace;
+    timed.stage = stage;
+    return timed;
+  };
+  const std::vector<TokenResult> results{
+      {.tokens = 1, .timings = {split(64, 2.0, 3), split(32, 2.1, 3), timing(32, 9.0), timing(64, 9.5)}, .best_any_fold = {}},
+      {.tokens = 2, .timings = {split(32, 3.0, 3), split(64, 3.01, 3), timing(32, 9.0)}, .best_any_fold = {}},
+      {.tokens = 4, .timings = {timing(32, 9.0), split(64, 9.5)}, .best_any_fold = {}},
+      {.tokens = 8, .timings = {split(64, 9.5)}, .best_any_fold = {}}};
+  const std::vector<TableRange> ranges = ranges_of(results);
+  REQUIRE(ranges.size() == 2);
+  CHECK(ranges[0].schedule == Schedule(GpuSchedule{.threads_per_row = 32}));
+  REQUIRE(ranges[0].with_workspace);
+  CHECK(*ranges[0].with_workspace == MeasuredSchedule{split(64, 0).schedule, 2.0});
+  CHECK(ranges[0].runners_up == std::vector<MeasuredSchedule>{{GpuSchedule{.threads_per_row = 64}, 9.5}});
+  CHECK(ranges[1].first_tokens == 3);
+  CHECK(ranges[1].schedule == ranges[0].schedule);
+  CHECK(!ranges[1].with_workspace);
 }
 
 TEST_CASE("a schedule as fast as the fastest is kept from the range before") {

@@ -105,16 +105,27 @@ TEST_CASE("what is not a record is refused with the reason") {
                  "not a number"));
 }
 
-TEST_CASE("a table cannot choose a schedule that needs a workspace") {
+TEST_CASE("a schedule that needs a workspace stands beside one that needs none") {
+  const GpuSchedule plain{.threads_per_row = 256, .staging = Staging::reread, .vector = 8};
+  GpuSchedule split = plain;
+  split.blocks_per_row = 2;
+  split.split = Split::workspace;
   TableRecord r = record(16384);
-  r.ranges = {{1,
-               GpuSchedule{.threads_per_row = 256,
-                           .blocks_per_row = 2,
-                           .split = Split::workspace,
-                           .staging = Staging::reread,
-                           .vector = 8},
-               1, 1}};
-  CHECK(contains(error_of(to_json_line(r)), "needs a workspace"));
+  r.ranges = {{.first_tokens = 1, .schedule = plain, .microseconds = 3, .with_workspace = MeasuredSchedule{split, 1.5}},
+              {.first_tokens = 9, .schedule = plain, .microseconds = 4, .measured_tokens = 16}};
+  const std::string line = to_json_line(r);
+  CHECK(contains(line, "\"with_workspace\":{\"schedule\":\"gpu threads=256 rows=1 blocks=2 split=workspace"));
+  CHECK(parse_table_record(line).ranges == r.ranges);
+  CHECK(!r.ranges[0].same_launches(r.ranges[1]));
+  r.ranges[1].with_workspace = MeasuredSchedule{split, 2.5};
+  CHECK(r.ranges[0].same_launches(r.ranges[1]));
+
+  r.ranges[1].schedule = split;
+  CHECK(contains(error_of(to_json_line(r)), "needs a workspace: its place is \"with_workspace\""));
+  r.ranges[1].schedule = plain;
+  r.ranges[1].with_workspace->schedule = plain;
+  CHECK(contains(error_of(to_json_line(r)), "needs no workspace"));
+  CHECK(contains(error_of(replaced(line, "\"with_workspace\":{\"schedule\"", "\"with_workspace\":{\"plan\"")), "\"with_workspace\" has no key \"schedule\""));
 }
 
 TEST_CASE("bad lines are skipped with their place, good ones are read") {

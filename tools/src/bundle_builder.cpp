@@ -90,10 +90,11 @@ void BundleBuilder::add(const Problem& problem, const std::string& name, const s
         chosen_ranges(workshop_->table, problem.spec, problem.fold, device, workshop_->log);
     const LaunchTable launches(problem.spec, problem.fold, device, ranges);
     std::set<std::size_t> launched;
-    for (const std::int64_t count : tokens) launched.insert(launches.range_of(count));
-    for (const std::size_t range : launched)
+    for (const std::int64_t count : tokens)
+      for (const std::size_t choice : launches.choices_of(count)) launched.insert(choice);
+    for (const std::size_t choice : launched)
       for (int alignment_class = lowest_class; alignment_class < alignment_classes; ++alignment_class)
-        add_plan(launches.plan(range, alignment_class));
+        add_plan(launches.plan(choice, alignment_class));
     BundleChoice choice{text(problem.spec), text(problem.fold), text(device), std::move(ranges)};
     choices_[choice.spec + choice.fold + choice.device] = std::move(choice);
   }

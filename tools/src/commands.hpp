@@ -26,6 +26,7 @@ int run_tune(const Console& console, const TuneArguments& options);
 struct InspectArguments {
   OperatorOptions op;
   std::string device, schedule, show = "plan", tokens = "1", alignment = "16", page;
+  bool workspace = false;
 };
 int run_inspect(const Console& console, const InspectArguments& options);
 

@@ -129,8 +129,7 @@ int show_page(const Inspection& in, const std::string& file) {
 }
 
 int show_candidates(const Inspection& in) {
-  std::vector<Plan> plans = candidates(in.problem.spec, in.problem.fold, in.target.traits());
-  std::erase_if(plans, needs_workspace);  // for verify alone: they are neither tuned nor chosen
+  const std::vector<Plan> plans = candidates(in.problem.spec, in.problem.fold, in.target.traits());
   Table table({">#", ">estimate us", "schedule"});
   Json list = Json::array();
   for (const std::size_t index : by_cost(plans, in.tokens)) {
@@ -184,7 +183,7 @@ int run_inspect(const Console& console, const InspectArguments& options) {
   if (!options.page.empty()) check_output_file(console, options.page);
   Target target(options.device);
   const Inspection in{console, target, problem,
-                      target.choose(problem, options.schedule, tokens[0], static_cast<int>(alignment)),
+                      target.choose(problem, options.schedule, tokens[0], static_cast<int>(alignment), options.workspace),
                       tokens[0]};
   const std::string& show = options.show;
   if (!options.page.empty()) return show_page(in, options.page);

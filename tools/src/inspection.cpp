@@ -26,6 +26,9 @@ std::vector<std::pair<std::string, std::string>> plan_facts(const Inspection& in
                      fmt::format("{}: {} of {}, clusters of {}, {} of shared memory a block", counted(in.tokens, "token"),
                                  counted(grid_blocks(plan, in.tokens), "block"), counted(shape.block_threads, "thread"),
                                  cluster, counted(shape.shared_bytes, "byte")));
+  if (const std::size_t bytes = workspace_bytes(plan, in.tokens); bytes > 0)
+    facts.emplace_back("workspace", fmt::format("{} for {}, in {} launches", byte_count(static_cast<double>(bytes)),
+                                                counted(in.tokens, "token"), passes(plan.spec()).size() + 1));
   facts.emplace_back("a thread", fmt::format("{} of {}, {} of each of {}", counted(shape.leaves_per_thread, "leaf"),
                                              counted(plan.fold().leaf, "element"), counted(shape.lanes_per_thread, "lane"),
                                              counted(shape.segments_per_warp, "segment")));
@@ -42,8 +45,10 @@ Choosing choosing_of(const Inspection& in) {
       choosing.sentence = fmt::format("It was the fastest of those measured over {} ({}{}).",
                                       counted(range->measured_tokens, "token"), in.chosen.origin,
                                       range->runners_up.empty() ? "; no runners-up are on record" : "");
+      if (needs_workspace(in.plan()) && range->with_workspace)
+        choosing.times.emplace_back(text(range->with_workspace->schedule), range->with_workspace->microseconds);
       choosing.times.emplace_back(text(range->schedule), range->microseconds);
-      for (const RunnerUp& other : range->runners_up)
+      for (const MeasuredSchedule& other : range->runners_up)
         choosing.times.emplace_back(text(other.schedule), other.microseconds);
       return choosing;
     }
@@ -58,7 +63,7 @@ Choosing choosing_of(const Inspection& in) {
   choosing.tokens = in.tokens;
   choosing.times.emplace_back(chosen, estimated_microseconds(in.plan(), in.tokens));
   std::vector<Plan> plans = candidates(in.problem.spec, in.problem.fold, in.target.traits());
-  std::erase_if(plans, needs_workspace);
+  if (!needs_workspace(in.plan())) std::erase_if(plans, [](const Plan& plan) { return needs_workspace(plan); });
   for (const std::size_t index : by_cost(plans, in.tokens))
     if (choosing.times.size() < most && text(plans[index].schedule()) != chosen)
       choosing.times.emplace_back(text(plans[index].schedule()), estimated_microseconds(plans[index], in.tokens));

@@ -145,8 +145,9 @@ class Bench {
 
   void measure_tokens(std::size_t i, const std::optional<Timing>& any) {
     const std::int64_t tokens = result_.tokens[i];
-    const Choice choice = op_.choice(tokens);
-    std::vector<std::shared_ptr<const Kernel>> kernels = {impl_.store().kernel(op_.plan(tokens))};
+    const std::size_t workspace_bytes = op_.workspace_bytes(tokens);
+    const Choice choice = op_.choice(tokens, 16, workspace_bytes);
+    std::vector<std::shared_ptr<const Kernel>> kernels = {impl_.store().kernel(op_.plan(tokens, 16, workspace_bytes))};
     if (any) {
       const Plan plan = make_plan(problem_.spec, any->fold, any->schedule, runtime_.device()).value();
       kernels.push_back(impl_.store().kernel(plan));
@@ -174,8 +175,10 @@ class Bench {
     const WorkQueue queue(impl_.store().target());
     const RotatingCalls calls(impl_, problem_.spec, tokens);
     isofold_.call.resize(result_.tokens.size(), -1.0);
+    const std::size_t own_bytes = op_.workspace_bytes(tokens);
+    const WorkBuffer own_workspace(queue, own_bytes);
     isofold_.call[i] = whole_call(calls, problem_.spec, queue, [&](auto inputs, auto outputs) {
-      op_.launch(queue.stream(), inputs, outputs, tokens);
+      op_.launch(queue.stream(), inputs, outputs, tokens, {own_workspace.data(), own_bytes});
     });
     if (kernels.size() < 2) return;
     const ArgumentLayout layout(problem_.spec);

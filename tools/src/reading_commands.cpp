@@ -17,6 +17,7 @@ Command add_inspect(CLI::App& parent) {
   add_text(app, "--tokens", a->tokens, "COUNT", "Token count that the schedule is chosen for (default 1)");
   add_text(app, "--alignment", a->alignment, "BYTES",
            "Bytes that every pointer and row stride is a multiple of (default 16)");
+  app.add_flag("--workspace", a->workspace, "The launch is handed a workspace, which a few long rows can use");
   add_text(app, "--schedule", a->schedule, "TEXT", "This schedule instead, in its text form");
   app.add_option("--page", a->page, "All of it as one page: plan, tree, why, usage, source, PTX, SASS")
       ->type_name("FILE")

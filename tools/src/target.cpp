@@ -6,6 +6,8 @@
 #include <isofold/codegen/cuda_emitter.hpp>
 #include <isofold/error.hpp>
 
+#include <limits>
+
 #include "baselines.hpp"
 #include "kernel_store.hpp"
 #include "launch_table.hpp"
@@ -37,10 +39,10 @@ std::optional<DeviceTraits> absent_device(const std::string& device) {
 }
 
 /// What an operator on a device of these traits would choose without a tuning table.
-ChosenPlan modelled(const Problem& problem, const DeviceTraits& traits, std::int64_t tokens, int alignment) {
+ChosenPlan modelled(const Problem& problem, const DeviceTraits& traits, std::int64_t tokens, int alignment, std::size_t workspace_bytes) {
   LaunchTable table(problem.spec, problem.fold, traits, modelled_ranges(problem.spec, problem.fold, traits));
-  const std::size_t range = table.range_of(tokens);
-  return {table.plan(range, alignment_class_of(problem.spec, alignment)), table.ranges()[range].origin};
+  const std::size_t choice = table.choice(tokens, workspace_bytes);
+  return {table.plan(choice, alignment_class_of(problem.spec, alignment)), table.range(choice).origin};
 }
 
 }  // namespace
@@ -91,12 +93,13 @@ Target::Target(const std::string& device) {
 }
 
 ChosenPlan Target::choose(const Problem& problem, const std::string& schedule, std::int64_t tokens,
-                          int alignment) const {
+                          int alignment, bool with_workspace) const {
   if (!schedule.empty())
     return {make_plan(problem.spec, problem.fold, parse_schedule(schedule), traits_).value(),
             "the command line"};
-  if (!runtime_) return modelled(problem, traits_, tokens, alignment);
-  const Choice choice = runtime_->make_operator(problem.spec, problem.fold).choice(tokens, alignment);
+  const std::size_t workspace_bytes = with_workspace ? std::numeric_limits<std::size_t>::max() : 0;
+  if (!runtime_) return modelled(problem, traits_, tokens, alignment, workspace_bytes);
+  const Choice choice = runtime_->make_operator(problem.spec, problem.fold).choice(tokens, alignment, workspace_bytes);
   return {make_plan(problem.spec, problem.fold, parse_schedule(choice.schedule), traits_).value(),
           choice.origin};
 }

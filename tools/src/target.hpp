@@ -35,9 +35,9 @@ class Target {
   bool is_gpu() const { return traits_.kind == DeviceTraits::Kind::cuda; }
 
   /// The plan of `schedule` (its text) when there is one, else what an operator would use for this token
-  /// count, for tensors aligned to `alignment` bytes.
+  /// count, for tensors aligned to `alignment` bytes, when it is handed a workspace or not.
   ChosenPlan choose(const Problem& problem, const std::string& schedule, std::int64_t tokens,
-                    int alignment) const;
+                    int alignment, bool with_workspace) const;
 
   /// The range of the tuning table that chose the schedule for this token count; nothing where no table did, or for an
   /// architecture.

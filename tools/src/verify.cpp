@@ -64,9 +64,11 @@ class Verification {
     Operator op = runtime_.make_operator(problem_.spec, problem_.fold);
     std::vector<std::int64_t> launched = with_boundaries(tokens, op), off_alignment = sampled(tokens.back());
     keep_bundled(tokens, op, {&launched, &off_alignment});
-    check_operator("as launched", op, launched, Placement{});
+    check_operator("as launched", op, launched, Placement{}, 0);
+    if (const std::size_t bytes = op.workspace_bytes(launched.back()); bytes > 0)
+      check_operator("with a workspace", op, launched, Placement{}, bytes);
     for (std::int64_t step = 1; step < problem_.fold.leaf && !off_alignment.empty(); step *= 2)
-      check_operator(counted(step, "element") + " off alignment", op, off_alignment, {step, step});
+      check_operator(counted(step, "element") + " off alignment", op, off_alignment, {step, step}, 0);
     if (options_.all_schedules) check_every_schedule("", tokens.back());
     return parts_;
   }
@@ -132,16 +134,19 @@ class Verification {
   }
 
   void check_operator(const std::string& name, Operator& op, const std::vector<std::int64_t>& tokens,
-                      Placement placement) {
+                      Placement placement, std::size_t workspace_bytes) {
     Verifier verifier(runtime_, pool_, tokens.back(), placement, seed_);
+    const WorkBuffer workspace(verifier.queue(), workspace_bytes);
     std::size_t done = 0;
     for (const std::int64_t count : tokens) {
       progress_.update("verify", done, tokens.size());
       if (interrupted()) break;
       ++done;
       verifier.check(
-          [&](CUstream_st* stream, auto inputs, auto outputs) { op.launch(stream, inputs, outputs, count); },
-          count, op.choice(count).schedule);
+          [&](CUstream_st* stream, auto inputs, auto outputs) {
+            op.launch(stream, inputs, outputs, count, {workspace.data(), workspace_bytes});
+          },
+          count, op.choice(count, 16, workspace_bytes).schedule);
     }
     progress_.update("verify", done, tokens.size());
     progress_.clear();

@@ -179,8 +179,9 @@ typedef struct isofold_prepare_options {
 /* Compiles and loads what launches over these token counts need. May take seconds; kept on disk for the next time. */
 ISOFOLD_C_API isofold_status isofold_operator_prepare(isofold_operator* op, const isofold_prepare_options* options);
 
-/* Bytes of workspace, aligned to 256 bytes and on the operator's device, that a launch over at most `max_tokens` rows needs.
- * Today no operator needs any: 0. */
+/* Bytes of workspace with which launches over at most `max_tokens` rows (>= 0) are fastest: memory of the operator's device, aligned to
+ * 256 bytes, that a launch may write until it is done. Without it, or with less, the bits are the same. 0 for most operators: it
+ * helps where a few rows of millions of elements are shared by many blocks. */
 ISOFOLD_C_API isofold_status isofold_operator_workspace(isofold_operator* op, int64_t max_tokens, size_t* bytes);
 
 typedef struct isofold_const_tensor {
@@ -203,8 +204,8 @@ typedef struct isofold_launch_options {
   size_t output_count;
   int64_t tokens;         /* rows; 0: succeeds and does nothing */
   void* stream;           /* a cudaStream_t or CUstream of the device's primary context; null: its legacy stream */
-  void* workspace;        /* workspace_bytes bytes, at least what isofold_operator_workspace says; null when that is 0 */
-  size_t workspace_bytes;
+  void* workspace;        /* null, or memory that no other launch uses at the same time (isofold_operator_workspace) */
+  size_t workspace_bytes; /* 0 when workspace is null */
 } isofold_launch_options;
 
 /* Enqueues the computation on a GPU; on the CPU returns when it is done. After prepare for this token count and alignment it

@@ -83,7 +83,8 @@ void launch(const OperatorObject& object, const isofold_launch_options* given) {
     outputs[i] = {o.outputs[i].data, o.outputs[i].row_stride};
     if (o.tokens > 0) check_bytes(object.outputs[i], o.outputs[i].row_stride, o.outputs[i].bytes, o.tokens);
   }
-  object.op.launch(static_cast<CUstream_st*>(o.stream), {inputs.data(), o.input_count}, {outputs.data(), o.output_count}, o.tokens);
+  object.op.launch(static_cast<CUstream_st*>(o.stream), {inputs.data(), o.input_count}, {outputs.data(), o.output_count}, o.tokens,
+                   {o.workspace, o.workspace_bytes});
 }
 
 void prepare(const Operator& op, const isofold_prepare_options* given) {
@@ -184,9 +185,9 @@ isofold_status isofold_operator_prepare(isofold_operator* op, const isofold_prep
 
 isofold_status isofold_operator_workspace(isofold_operator* op, int64_t max_tokens, size_t* bytes) {
   return guarded([&] {
-    operators().find(op);
+    const Operator& found = operators().find(op).op;
     if (max_tokens < 0) throw Failure(ISOFOLD_ERROR_ARGUMENT, "max_tokens is {}, it must not be negative", max_tokens);
-    *not_null(bytes, "bytes") = 0;  // schedules that need one are never chosen (launch_table.hpp)
+    *not_null(bytes, "bytes") = found.workspace_bytes(max_tokens);
   });
 }
 

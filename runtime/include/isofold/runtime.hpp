@@ -70,6 +70,17 @@ struct MutableTensor {
   std::int64_t row_stride = 0;
 };
 
+/// What `Workspace::data` is a multiple of, in bytes.
+inline constexpr std::size_t workspace_alignment = 256;
+
+/// Device memory that a launch may write besides its outputs: where long rows are shared by more blocks than a cluster holds, these
+/// meet there. Nothing has to be in it, and nothing of use is in it afterwards. It belongs to the launch until that is done;
+/// launches that may run at the same time must not share it, nor may it overlap tensors (not checked).
+struct Workspace {
+  void* data = nullptr;
+  std::size_t bytes = 0;
+};
+
 /// Arguments of rms_norm and add_rms_norm. Shapes: x, residual, y, residual_out [tokens, N] with their row
 /// strides, weight [N]. On a CUDA device pointers are device-accessible, on the CPU plain. y may be x's or
 /// residual's very buffer, residual_out residual's or x's (same stride and dtype): each row is read before it
@@ -123,17 +134,22 @@ class Operator {
   /// stride below N, overlapping buffers that are not identical, or tokens < 0 or too large.
   void launch(CUstream_st* stream, const RmsNormArguments& arguments, std::int64_t tokens) const;
 
-  /// The general form: tensors in the Spec's order.
+  /// The general form: tensors in the Spec's order. With a workspace of at least `workspace_bytes(tokens)` a launch over few long rows
+  /// may be faster; with less, or none, the bits are the same. UsageError also for a workspace that is null or not aligned to
+  /// `workspace_alignment`.
   void launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
-              std::span<const MutableTensor> outputs, std::int64_t tokens) const;
+              std::span<const MutableTensor> outputs, std::int64_t tokens, const Workspace& workspace = {}) const;
+  /// Bytes of workspace with which launches over up to `max_tokens` rows are fastest; 0 where none helps, and on the CPU. UsageError
+  /// for max_tokens < 0.
+  std::size_t workspace_bytes(std::int64_t max_tokens) const;
 
   /// The plan of the kernel that a launch over `tokens` rows (>= 1) uses when all pointers and row strides
-  /// are multiples of `alignment` bytes.
-  Plan plan(std::int64_t tokens, int alignment = 16) const;
+  /// are multiples of `alignment` bytes and it may use so many bytes of workspace.
+  Plan plan(std::int64_t tokens, int alignment = 16, std::size_t workspace_bytes = 0) const;
   /// The schedule of that plan, and why it is used.
-  Choice choice(std::int64_t tokens, int alignment = 16) const;
+  Choice choice(std::int64_t tokens, int alignment = 16, std::size_t workspace_bytes = 0) const;
   /// Generated text of that kernel: CUDA source, or LLVM IR on the CPU.
-  std::string source(std::int64_t tokens, int alignment = 16) const;
+  std::string source(std::int64_t tokens, int alignment = 16, std::size_t workspace_bytes = 0) const;
   /// Token counts at which the schedule changes: first counts of each range, ascending, beginning with 1.
   std::vector<std::int64_t> boundaries() const;
 

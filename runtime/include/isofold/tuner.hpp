@@ -54,7 +54,8 @@ struct TuneResult {
 
 /// Measures every candidate schedule whose output equals the oracle's raw bytes on random and adversarial
 /// rows, and picks the fastest per token count. The operator uses the result from then on. The candidates are
-/// those of tensors aligned to 16 bytes; schedules that need a workspace are left out. Thread-safe, but
+/// those of tensors aligned to 16 bytes; the fastest that needs no workspace and, where it is faster still, the fastest that does
+/// are both chosen. Thread-safe, but
 /// concurrent work on the device disturbs the measurement. Throws UsageError for options that are not as
 /// described.
 TuneResult tune(Operator& op, const TuneOptions& options);

@@ -13,11 +13,11 @@
 
 namespace ISOFOLD_API isofold {
 
-/// A schedule that was measured beside the one chosen, and was slower.
-struct RunnerUp {
+/// A schedule that was measured beside the one chosen.
+struct MeasuredSchedule {
   Schedule schedule;
   double microseconds = 0;
-  bool operator==(const RunnerUp&) const = default;
+  bool operator==(const MeasuredSchedule&) const = default;
 };
 
 /// Runners-up that a range keeps.
@@ -26,12 +26,15 @@ inline constexpr std::size_t most_runners_up = 3;
 /// From `first_tokens` up to the next range's first: this schedule.
 struct TableRange {
   std::int64_t first_tokens = 1;
-  Schedule schedule;
+  Schedule schedule;                      // needs no workspace
   double microseconds = 0;                // measured at measured_tokens
   std::int64_t measured_tokens = 1;       // the smallest count that chose the schedule
   std::int64_t last_measured_tokens = 0;  // the largest; 0: not known
-  std::vector<RunnerUp> runners_up = {};  // at measured_tokens, the fastest first; for people
+  std::vector<MeasuredSchedule> runners_up = {};  // at measured_tokens, the fastest first; for people
+  std::optional<MeasuredSchedule> with_workspace = {};  // a faster one, for launches that are handed a workspace
   bool operator==(const TableRange&) const = default;
+  /// Do launches in both run the same schedules?
+  bool same_launches(const TableRange& other) const;
 };
 
 /// The tuned schedules of one (Spec, Fold, device): one line of a table file.
@@ -102,8 +105,8 @@ std::optional<TableRecord> add_to_table_file(const std::string& path, const Tabl
 
 std::string to_json_line(const TableRecord& record);
 /// Throws UsageError that says what is wrong: not JSON, a key that is missing or unknown, a text that does
-/// not parse, ranges that do not ascend from 1, a schedule that breaks a rule on the record's device or needs
-/// a workspace.
+/// not parse, ranges that do not ascend from 1, a schedule that breaks a rule on the record's device, or that needs
+/// a workspace where it must not or the other way round.
 TableRecord parse_table_record(std::string_view line);
 
 }  // namespace isofold

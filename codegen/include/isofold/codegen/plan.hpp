@@ -71,9 +71,9 @@ struct GpuShape {
   int workspace_floats_per_row = 0;  // split == workspace
 };
 GpuShape gpu_shape(const Plan& plan);
-/// Several blocks share a row without a cluster: a launch takes memory besides the tensors. Operators never choose such a
-/// plan, since a launch has no such argument; the tests run it.
-bool needs_workspace(const Plan& plan);
+inline bool needs_workspace(const Plan& plan) { return needs_workspace(plan.schedule()); }
+/// Bytes of workspace that a launch over `tokens` rows needs; 0 unless rows are split through one.
+std::size_t workspace_bytes(const Plan& plan, std::int64_t tokens);
 
 /// Grid of a launch over `tokens` rows (tokens >= 1). Throws UsageError when the grid would overflow 2^31 - 1 blocks.
 std::uint32_t grid_blocks(const Plan& plan, std::int64_t tokens);

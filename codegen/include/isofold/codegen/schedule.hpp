@@ -43,6 +43,9 @@ struct CpuSchedule {
 
 using Schedule = std::variant<GpuSchedule, CpuSchedule>;
 
+/// Several blocks share a row without a cluster: a launch takes memory besides the tensors, which its caller hands in.
+bool needs_workspace(const Schedule& schedule);
+
 /// "gpu threads=512 rows=1 blocks=1 split=none staging=registers vector=8 weights=early memory=streaming
 /// launch=dependent resident=2", with " shared_calls=4" behind it unless that is 0, or "cpu width=8 memory=cached".
 /// parse_schedule reads it back; UsageError otherwise.
