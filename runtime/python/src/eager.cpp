@@ -6,6 +6,8 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <exception>
+#include <utility>
 #include <vector>
 
 #include "bound_operator.hpp"
@@ -16,21 +18,41 @@ namespace isofold::python {
 namespace nb = nanobind;
 namespace {
 
+/// A property of a type, read without looking its name up in the object.
+class Property {
+ public:
+  explicit Property(nb::object descriptor)
+      : descriptor_(std::move(descriptor)),
+        get_(reinterpret_cast<descrgetfunc>(PyType_GetSlot(Py_TYPE(descriptor_.ptr()), Py_tp_descr_get))) {
+    if (get_ == nullptr) throw InternalError("PyTorch's property is none");
+  }
+  nb::object operator()(nb::handle object) const {
+    return nb::steal(get_(descriptor_.ptr(), object.ptr(), object.type().ptr()));
+  }
+
+ private:
+  nb::object descriptor_;
+  descrgetfunc get_;
+};
+
 /// What is asked of PyTorch, looked up once. Never released: calls may outlive the interpreter's modules.
 struct Torch {
-  nb::object tensor, parameter;                         // the types whose memory can be read as it is
-  nb::object grad_enabled;                              // is_grad_enabled()
-  nb::object tracing, dispatch_modes, functorch_level;  // None, 0 and None when nobody watches what is called
+  nb::object tensor, parameter;      // the types whose memory can be read as it is
+  const dlpack::ExchangeApi* api;    // of both
+  nb::object grad_enabled;           // is_grad_enabled()
+  nb::object tracing, transforming;  // functions: False when no tracer and no transform is active
+  nb::object dispatch_modes;         // function: how many there are
   nb::object forward_ad;  // the module, whose level is below 0 when no forward derivatives are wanted
-  nb::object empty_like;
-  nb::object requires_grad, is_neg, new_empty, current_level;  // names
+  nb::object current_level;  // its name
+  nb::object empty_like, new_empty, is_neg;
+  Property requires_grad;
 };
 Torch* torch = nullptr;
 
-bool is_true(const nb::object& object) { return object.is(Py_True); }
-
-nb::object call(const nb::object& function) {
-  nb::object result = nb::steal(PyObject_CallNoArgs(function.ptr()));
+/// What a function answers. An error of it is thrown.
+nb::object ask(const nb::object& function, std::span<PyObject* const> arguments = {}) {
+  nb::object result =
+      nb::steal(PyObject_Vectorcall(function.ptr(), arguments.data(), arguments.size(), nullptr));
   if (!result.is_valid()) throw nb::python_error();
   return result;
 }
@@ -43,28 +65,31 @@ bool wants_forward_derivatives() {
 
 /// Modes, transforms and tracers see operators in the dispatcher only.
 bool somebody_watches() {
-  return !call(torch->tracing).is_none() || PyObject_IsTrue(call(torch->dispatch_modes).ptr()) != 0 ||
-         !call(torch->functorch_level).is_none() || wants_forward_derivatives();
+  return PyObject_IsTrue(ask(torch->dispatch_modes).ptr()) != 0 || !ask(torch->tracing).is(Py_False) ||
+         !ask(torch->transforming).is(Py_False) || wants_forward_derivatives();
 }
 
-/// A strided tensor with memory that no gradient is asked of.
-bool read(nb::handle object, TensorView& view) {
-  const nb::handle type = object.type();
-  if (!type.is(torch->tensor) && !type.is(torch->parameter)) return false;
-  if (is_true(nb::steal(PyObject_GetAttr(object.ptr(), torch->requires_grad.ptr()))) &&
-      is_true(call(torch->grad_enabled)))
-    return false;
-  PyObject* const self = object.ptr();
-  if (is_true(nb::steal(PyObject_VectorcallMethod(torch->is_neg.ptr(), &self, 1, nullptr)))) return false;
-  view.api = exchange_api_of(object);
-  if (view.api == nullptr || view.api->tensor_from_object(self, &view.tensor) != 0) {
+/// Memory that a tensor has, if it is a strided one.
+bool read_memory(nb::handle object, TensorView& view) {
+  view.api = torch->api;
+  if (view.api->tensor_from_object(object.ptr(), &view.tensor) != 0) {
     PyErr_Clear();
     return false;
   }
-  if (view.tensor.data != nullptr) return true;
+  if (view.tensor.data != nullptr) [[likely]]
+    return true;
   for (int i = 0; i < view.tensor.ndim; ++i)
     if (view.tensor.shape[i] == 0) return true;
   return false;
+}
+
+/// A strided tensor with memory that no gradient is asked of, and that holds the numbers themselves.
+bool read(nb::handle object, TensorView& view) {
+  const nb::handle type = object.type();
+  if (!type.is(torch->tensor) && !type.is(torch->parameter)) return false;
+  if (!torch->requires_grad(object).is(Py_False) && !ask(torch->grad_enabled).is(Py_False)) return false;
+  PyObject* const self = object.ptr();
+  return ask(torch->is_neg, {&self, 1}).is(Py_False) && read_memory(object, view);
 }
 
 constexpr std::size_t most_tensors = 3, most_outputs = 3;
@@ -87,41 +112,9 @@ class Eager {
  public:
   Eager(nb::object resolve, bool reduces) : resolve_(std::move(resolve)), reduces_(reduces) {}
 
-  /// The results: `first`, `second` and `third` where they are given, else made here. The first one is
-  /// returned.
-  nb::object call(nb::handle x, nb::handle a, nb::handle b, std::int64_t n, double eps, nb::handle first,
-                  nb::handle second, nb::handle third) {
-    return run({x, a, b}, n, eps, {first, second, third});
-  }
-
- private:
-  struct Entry {
-    Key key;
-    nb::object object;        // that holds the operator
-    const BoundOperator* op;  // null: there is none
-  };
-
-  static nb::object not_taken() { return nb::borrow(Py_NotImplemented); }
-
-  const BoundOperator* find(const Key& key, double eps) {
-    for (const Entry& entry : entries_)
-      if (entry.key == key) [[likely]]
-        return entry.op;
-    nb::list dtypes;
-    for (const std::uint8_t dtype : key.dtypes) {
-      if (dtype == absent)
-        dtypes.append(nb::none());
-      else
-        dtypes.append(nb::str(name_of(static_cast<DType>(dtype)).data()));
-    }
-    nb::object object = resolve_(key.n, nb::tuple(dtypes), eps, key.device);
-    const BoundOperator* const op = object.is_none() ? nullptr : nb::inst_ptr<BoundOperator>(object);
-    entries_.push_back({key, std::move(object), op});
-    return op;
-  }
-
-  nb::object run(const std::array<nb::handle, most_tensors>& objects, std::int64_t n, double eps,
-                 std::array<nb::handle, most_outputs> given) {
+  /// The results are those that are given, else made here. Returns the first one.
+  nb::object call(const std::array<nb::handle, most_tensors>& objects, std::int64_t n, double eps,
+                  const std::array<nb::handle, most_outputs>& given) {
     if (torch == nullptr) throw InternalError("PyTorch is not set");
     std::array<TensorView, most_tensors> views;
     Key key{.n = n, .eps = std::bit_cast<std::uint32_t>(static_cast<float>(eps))};
@@ -174,10 +167,23 @@ class Eager {
     std::array<nb::object, most_outputs> results;
     const int dimensions = reduces_ ? x.ndim - 1 : x.ndim;
     for (std::size_t i = 0; i < count; ++i) {
-      results[i] = given[i].is_none() ? make_output(objects[0], x) : nb::borrow(given[i]);
-      TensorView view;
+      TensorView own;
+      const TensorView* known = &own;
+      if (given[i].is_none()) {
+        results[i] = make_output(objects[0], x);
+        if (!results[i].type().is(torch->tensor) || !read_memory(results[i], own)) return not_taken();
+      } else {
+        results[i] = nb::borrow(given[i]);
+        const auto input = std::find_if(objects.begin(), objects.end(),
+                                        [&](nb::handle object) { return object.is(given[i]); });
+        if (input != objects.end())  // in place
+          known = &views[static_cast<std::size_t>(input - objects.begin())];
+        else if (!read(results[i], own))
+          return not_taken();
+      }
+      const TensorView& view = *known;
       Rows rows;
-      if (!read(results[i], view) || !suits(view, op->tensors()[op->inputs() + i], rows)) return not_taken();
+      if (!suits(view, op->tensors()[op->inputs() + i], rows)) return not_taken();
       // What goes with rows, such as their means, may have any shape.
       const bool shaped = reduces_ || op->tensors()[op->inputs() + i].extent == Extent::row;
       if (shaped &&
@@ -196,20 +202,55 @@ class Eager {
     return std::move(results[0]);
   }
 
-  nb::object make_output(nb::handle x, const dlpack::Tensor& tensor) const {
-    if (!reduces_) {
-      PyObject* const argument = x.ptr();
-      nb::object made = nb::steal(PyObject_Vectorcall(torch->empty_like.ptr(), &argument, 1, nullptr));
-      if (!made.is_valid()) throw nb::python_error();
-      return made;
+ private:
+  struct Entry {
+    Key key;
+    nb::object object;        // that holds the operator
+    const BoundOperator* op;  // null: there is none
+  };
+
+  static nb::object not_taken() { return nb::borrow(Py_NotImplemented); }
+
+  const BoundOperator* find(const Key& key, double eps) {
+    for (const Entry& entry : entries_)
+      if (entry.key == key) [[likely]]
+        return entry.op;
+    nb::list dtypes;
+    for (const std::uint8_t dtype : key.dtypes) {
+      if (dtype == absent)
+        dtypes.append(nb::none());
+      else
+        dtypes.append(nb::str(name_of(static_cast<DType>(dtype)).data()));
     }
-    nb::object shape = nb::steal(PyTuple_New(tensor.ndim - 1));
-    for (int i = 0; i + 1 < tensor.ndim; ++i)
-      PyTuple_SetItem(shape.ptr(), i, PyLong_FromLongLong(tensor.shape[i]));
-    PyObject* const arguments[] = {x.ptr(), shape.ptr()};
-    nb::object made = nb::steal(PyObject_VectorcallMethod(torch->new_empty.ptr(), arguments, 2, nullptr));
-    if (!made.is_valid()) throw nb::python_error();
-    return made;
+    nb::object object = resolve_(key.n, nb::tuple(dtypes), eps, key.device);
+    const BoundOperator* const op = object.is_none() ? nullptr : nb::inst_ptr<BoundOperator>(object);
+    entries_.push_back({key, std::move(object), op});
+    return op;
+  }
+
+  nb::object make_output(nb::handle x, const dlpack::Tensor& tensor) const {
+    constexpr std::size_t most_sizes = 8;
+    std::array<PyObject*, 1 + most_sizes> arguments{x.ptr()};
+    if (!reduces_) return ask(torch->empty_like, {arguments.data(), 1});
+    // PyTorch reads sizes in half the time of one tuple of them, which it needs where there is none.
+    const auto dimensions = static_cast<std::size_t>(tensor.ndim - 1);
+    const bool one_by_one = dimensions >= 1 && dimensions <= most_sizes;
+    std::array<nb::object, most_sizes> sizes;
+    nb::object tuple;
+    if (!one_by_one) {
+      tuple = nb::steal(PyTuple_New(tensor.ndim - 1));
+      arguments[1] = tuple.ptr();
+    }
+    for (std::size_t i = 0; i < dimensions; ++i) {
+      nb::object size = nb::steal(PyLong_FromLongLong(tensor.shape[i]));
+      if (one_by_one) {
+        arguments[1 + i] = size.ptr();
+        sizes[i] = std::move(size);
+      } else {
+        PyTuple_SetItem(tuple.ptr(), static_cast<Py_ssize_t>(i), size.release().ptr());
+      }
+    }
+    return ask(torch->new_empty, {arguments.data(), 1 + (one_by_one ? dimensions : 1)});
   }
 
   nb::object resolve_;
@@ -217,30 +258,63 @@ class Eager {
   std::vector<Entry> entries_;
 };
 
+/// The exception that nanobind is to translate.
+thread_local std::exception_ptr pending;
+const nb::object* throw_pending = nullptr;
+
+/// Eager::call as CPython calls its own functions, without what nanobind does for each argument: 0.1 us of a
+/// call.
+PyObject* call_eager(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
+  try {
+    if (count != 8) throw nb::type_error("Eager.call takes 8 arguments");
+    const long long n = PyLong_AsLongLong(arguments[3]);
+    if (n == -1 && PyErr_Occurred() != nullptr) return nullptr;
+    const double eps = PyFloat_AsDouble(arguments[4]);
+    if (eps == -1 && PyErr_Occurred() != nullptr) return nullptr;
+    return nb::inst_ptr<Eager>(self)
+        ->call({arguments[0], arguments[1], arguments[2]}, n, eps, {arguments[5], arguments[6], arguments[7]})
+        .release()
+        .ptr();
+  } catch (...) {
+    pending = std::current_exception();
+  }
+  return PyObject_CallNoArgs(throw_pending->ptr());
+}
+
+PyMethodDef call_definition{
+    "call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call_eager)), METH_FASTCALL,
+    "(x, a, b, n, eps, first, second, third): the results, given or None, stand behind the inputs. n: -1 for "
+    "x's last size. The first result, or NotImplemented."};
+
 }  // namespace
 
 void bind_eager(nb::module_& m) {
   m.def("_use_torch", [](const nb::dict& functions) {
     const auto get = [&](const char* name) { return nb::object(functions[name]); };
-    const auto text = [](const char* name) { return nb::steal(PyUnicode_InternFromString(name)); };
-    torch = new Torch{.tensor = get("tensor"),
+    const nb::object tensor = get("tensor");
+    const auto* const api = exchange_api_of_type(tensor);
+    if (api == nullptr) throw UsageError("this PyTorch has no DLPack exchange interface; 2.10 has one");
+    torch = new Torch{.tensor = tensor,
                       .parameter = get("parameter"),
+                      .api = api,
                       .grad_enabled = get("grad_enabled"),
                       .tracing = get("tracing"),
+                      .transforming = get("transforming"),
                       .dispatch_modes = get("dispatch_modes"),
-                      .functorch_level = get("functorch_level"),
                       .forward_ad = get("forward_ad"),
+                      .current_level = nb::steal(PyUnicode_InternFromString("_current_level")),
                       .empty_like = get("empty_like"),
-                      .requires_grad = text("requires_grad"),
-                      .is_neg = text("is_neg"),
-                      .new_empty = text("new_empty"),
-                      .current_level = text("_current_level")};
+                      .new_empty = tensor.attr("new_empty"),
+                      .is_neg = tensor.attr("is_neg"),
+                      .requires_grad = Property(tensor.attr("requires_grad"))};
   });
+  m.def("_throw_pending", [] { std::rethrow_exception(std::exchange(pending, nullptr)); });
+  throw_pending = new nb::object(m.attr("_throw_pending"));
   nb::class_<Eager>(m, "Eager")
       .def(nb::init<nb::object, bool>(), nb::arg("resolve"), nb::arg("reduces"))
-      .def("__call__", &Eager::call, nb::arg("x"), nb::arg("a").none(), nb::arg("b").none(), nb::arg("n"),
-           nb::arg("eps"), nb::arg("first") = nb::none(), nb::arg("second") = nb::none(),
-           nb::arg("third") = nb::none());
+      .def_prop_ro("call", [](nb::handle self) {
+        return nb::steal(PyCFunction_NewEx(&call_definition, self.ptr(), nullptr));
+      });
 }
 
 }  // namespace isofold::python

@@ -57,11 +57,13 @@ dlpack::DataType type_from_string(std::string_view text, nb::handle object) {
 
 }  // namespace
 
-const dlpack::ExchangeApi* exchange_api_of(nb::handle object) {
+const dlpack::ExchangeApi* exchange_api_of(nb::handle object) { return exchange_api_of_type(object.type()); }
+
+const dlpack::ExchangeApi* exchange_api_of_type(nb::handle of) {
   // Types are kept alive by the entry, so that no other gets their address. The lock of the interpreter
   // guards the map.
   static auto& known = *new std::unordered_map<PyObject*, const dlpack::ExchangeApi*>;
-  PyObject* const type = reinterpret_cast<PyObject*>(Py_TYPE(object.ptr()));
+  PyObject* const type = of.ptr();
   const auto [entry, added] = known.try_emplace(type, nullptr);
   if (added) {
     Py_INCREF(type);

@@ -56,6 +56,7 @@ TensorView view_of(nanobind::handle object);
 
 /// The exchange interface of the object's type, or null.
 const dlpack::ExchangeApi* exchange_api_of(nanobind::handle object);
+const dlpack::ExchangeApi* exchange_api_of_type(nanobind::handle type);
 
 /// Does memory of this type hold what a Spec calls `dtype`? bf16 and e4m3 may also come as unsigned integers
 /// of their width, for NumPy, which has neither.

@@ -101,7 +101,7 @@ def _with_statistics(n, dtypes, eps, ordinal):
     )
 
 
-_eager_layer_norm = _core.Eager(_with_statistics, False)
+_eager_layer_norm = _core.Eager(_with_statistics, False).call
 
 
 def _native_layer_norm(x, normalized_shape, weight, bias, eps):

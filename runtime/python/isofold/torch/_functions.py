@@ -11,7 +11,9 @@ from isofold import _core
 from . import _library, _operators  # _library defines torch.ops.isofold
 from ._operators import NAMES, WIDE_NAMES
 
-_is_compiling = torch.compiler.is_compiling
+# What torch.compile traces answers True to it, so that no trace meets a direct call. torch.compiler.is_compiling also knows of
+# export, whose modes direct calls ask for by themselves, and takes five times as long.
+_is_traced = torch.compiler.is_dynamo_compiling
 _ops = torch.ops.isofold
 # Every dtype by Isofold's name, to every wider one: the function of the wider numbers has the same bits.
 _WIDENED = {(torch.bfloat16, torch.float32), (torch.float16, torch.float32)}
@@ -21,9 +23,9 @@ _core._use_torch(
         "tensor": torch.Tensor,
         "parameter": torch.nn.Parameter,
         "grad_enabled": torch.is_grad_enabled,
-        "tracing": torch._C._get_tracing_state,
+        "tracing": torch._C._is_tracing,
         "dispatch_modes": torch._C._len_torch_dispatch_stack,
-        "functorch_level": torch._C._functorch.maybe_current_level,
+        "transforming": torch._C._are_functorch_transforms_active,
         "forward_ad": torch.autograd.forward_ad,
         "empty_like": torch.empty_like,
     }
@@ -63,6 +65,10 @@ def _plain_resolver(name, names):
     return resolve
 
 
+def _eager(resolve, reduces=False):
+    return _core.Eager(resolve, reduces).call
+
+
 _variants = {}
 
 
@@ -76,17 +82,17 @@ def _eager_norm(name, tensors, weight_mode, weight_offset_one, residual_mode="f3
             ("residual_mode", residual_mode, "f32_sum"),
         )
         options = tuple((option, value) for option, value, default in given if value != default)
-        found = _variants.setdefault(key, _core.Eager(_norm_resolver(name, tensors, options), False))
+        found = _variants.setdefault(key, _eager(_norm_resolver(name, tensors, options)))
     return found
 
 
 _eager_rms_norm = _eager_norm("rms_norm", ("weight",), "f32", False)
 _eager_add_rms_norm = _eager_norm("add_rms_norm", ("residual", "weight"), "f32", False)
-_eager_layer_norm = _core.Eager(_norm_resolver("layer_norm", ("weight", "bias")), False)
-_eager_softmax = _core.Eager(_plain_resolver("softmax", NAMES), False)
-_eager_log_softmax = _core.Eager(_plain_resolver("log_softmax", NAMES), False)
-_eager_mean = _core.Eager(_plain_resolver("mean", WIDE_NAMES), True)
-_eager_sum = _core.Eager(_plain_resolver("sum", WIDE_NAMES), True)
+_eager_layer_norm = _eager(_norm_resolver("layer_norm", ("weight", "bias")))
+_eager_softmax = _eager(_plain_resolver("softmax", NAMES))
+_eager_log_softmax = _eager(_plain_resolver("log_softmax", NAMES))
+_eager_mean = _eager(_plain_resolver("mean", WIDE_NAMES), reduces=True)
+_eager_sum = _eager(_plain_resolver("sum", WIDE_NAMES), reduces=True)
 
 
 def _finish(result, out):
@@ -120,11 +126,11 @@ def rms_norm(input, normalized_shape, weight=None, eps=None, *, weight_mode="f32
     weight_mode "after_cast" rounds to the dtype before the weight multiplies; weight_offset_one multiplies by 1 + weight."""
     if eps is None:
         eps = 1.1920928955078125e-07
-    if not _is_compiling() and len(normalized_shape) == 1:
+    if not _is_traced() and len(normalized_shape) == 1:
         eager = _eager_rms_norm
         if weight_mode != "f32" or weight_offset_one:
             eager = _eager_norm("rms_norm", ("weight",), weight_mode, weight_offset_one)
-        result = eager(input, weight, None, normalized_shape[0], eps, out)
+        result = eager(input, weight, None, normalized_shape[0], eps, out, None, None)
         if result is not NotImplemented:
             return result
     count, n = check_normalized(input, normalized_shape, weight)
@@ -141,19 +147,19 @@ def fused_add_rms_norm(
 ):
     """In place, over the last axis: residual becomes input + residual, input becomes rms_norm of that sum. residual_mode
     "rounded_sum" normalises the sum as it is stored, "f32_sum" before it is rounded. Returns None."""
-    if not _is_compiling():
+    if not _is_traced():
         eager = _eager_add_rms_norm
         if weight_mode != "f32" or weight_offset_one or residual_mode != "f32_sum":
             eager = _eager_norm("add_rms_norm", ("residual", "weight"), weight_mode, weight_offset_one, residual_mode)
-        if eager(input, residual, weight, -1, eps, input, residual) is not NotImplemented:
+        if eager(input, residual, weight, -1, eps, input, residual, None) is not NotImplemented:
             return
     _ops.fused_add_rms_norm(input, residual, weight, eps, weight_mode, weight_offset_one, residual_mode)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, *, out=None):
     """(input - mean) / sqrt(variance + eps) * weight + bias, as torch.nn.functional.layer_norm."""
-    if not _is_compiling() and len(normalized_shape) == 1:
-        result = _eager_layer_norm(input, weight, bias, normalized_shape[0], eps, out)
+    if not _is_traced() and len(normalized_shape) == 1:
+        result = _eager_layer_norm(input, weight, bias, normalized_shape[0], eps, out, None, None)
         if result is not NotImplemented:
             return result
     count, n = check_normalized(input, normalized_shape, weight, bias)
@@ -172,13 +178,9 @@ def _axis(input, dim):
     return dim % dimensions
 
 
-def _softmax(name, eager, input, dim, dtype, out):
+def _softmax(name, input, dim, dtype, out):
     if dim is None:
         raise isofold.UsageError(f"{name} needs dim")
-    if not _is_compiling() and dtype is None and (dim == -1 or dim + 1 == input.dim()):
-        result = eager(input, None, None, -1, 0.0, out)
-        if result is not NotImplemented:
-            return result
     axis = _axis(input, dim)
     operator = getattr(_ops, name)
     x = input
@@ -196,20 +198,23 @@ def _softmax(name, eager, input, dim, dtype, out):
 
 def softmax(input, dim, dtype=None, *, out=None):
     """exp(input - max) / sum(exp(input - max)) along dim, as torch.softmax. Other axes than the last are copied."""
-    return _softmax("softmax", _eager_softmax, input, dim, dtype, out)
+    if dtype is None and dim is not None and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
+        result = _eager_softmax(input, None, None, -1, 0.0, out, None, None)
+        if result is not NotImplemented:
+            return result
+    return _softmax("softmax", input, dim, dtype, out)
 
 
 def log_softmax(input, dim, dtype=None, *, out=None):
     """input - max - log(sum(exp(input - max))) along dim, as torch.log_softmax. Other axes than the last are copied."""
-    return _softmax("log_softmax", _eager_log_softmax, input, dim, dtype, out)
+    if dtype is None and dim is not None and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
+        result = _eager_log_softmax(input, None, None, -1, 0.0, out, None, None)
+        if result is not NotImplemented:
+            return result
+    return _softmax("log_softmax", input, dim, dtype, out)
 
 
-def _reduction(name, eager, input, dim, keepdim, dtype, out):
-    if type(dim) is int and dtype is None and not _is_compiling() and (dim == -1 or dim + 1 == input.dim()):
-        if not keepdim or out is None:
-            result = eager(input, None, None, -1, 0.0, out)
-            if result is not NotImplemented:
-                return result.unsqueeze(-1) if keepdim else result
+def _reduction(name, input, dim, keepdim, dtype, out):
     dims = (dim,) if isinstance(dim, int) else tuple(dim or ())
     axes = sorted({_axis(input, one) for one in dims} or range(input.dim()))
     if len(axes) < len(dims):
@@ -241,9 +246,19 @@ def _reduction(name, eager, input, dim, keepdim, dtype, out):
 
 def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Sum / count along dim (an axis, several, or all for None), as torch.mean. What is not the last axis is copied."""
-    return _reduction("mean", _eager_mean, input, dim, keepdim, dtype, out)
+    if dtype is None and type(dim) is int and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
+        if not keepdim or out is None:
+            result = _eager_mean(input, None, None, -1, 0.0, out, None, None)
+            if result is not NotImplemented:
+                return result.unsqueeze(-1) if keepdim else result
+    return _reduction("mean", input, dim, keepdim, dtype, out)
 
 
 def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Sum along dim (an axis, several, or all for None), as torch.sum. What is not the last axis is copied."""
-    return _reduction("sum", _eager_sum, input, dim, keepdim, dtype, out)
+    if dtype is None and type(dim) is int and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
+        if not keepdim or out is None:
+            result = _eager_sum(input, None, None, -1, 0.0, out, None, None)
+            if result is not NotImplemented:
+                return result.unsqueeze(-1) if keepdim else result
+    return _reduction("sum", input, dim, keepdim, dtype, out)
