@@ -35,22 +35,50 @@ class Property {
   descrgetfunc get_;
 };
 
+/// A function without arguments. What is written in C is called without what CPython does for it otherwise.
+class Question {
+ public:
+  explicit Question(nb::object function)
+      : function_(std::move(function)), no_arguments_(nb::steal<nb::object>(PyTuple_New(0))) {
+    PyObject* const object = function_.ptr();
+    if (!PyCFunction_CheckExact(object)) return;
+    const PyCFunction in_c = PyCFunction_GetFunction(object);
+    self_ = PyCFunction_GetSelf(object);
+    const int flags = PyCFunction_GetFlags(object);
+    if (flags == METH_NOARGS) plain_ = in_c;
+    if (flags == (METH_VARARGS | METH_KEYWORDS))
+      with_tuple_ = reinterpret_cast<PyCFunctionWithKeywords>(reinterpret_cast<void (*)()>(in_c));
+  }
+  nb::object operator()() const {
+    PyObject* const answer = plain_ != nullptr        ? plain_(self_, nullptr)
+                             : with_tuple_ != nullptr ? with_tuple_(self_, no_arguments_.ptr(), nullptr)
+                                                      : PyObject_CallNoArgs(function_.ptr());
+    if (answer == nullptr) throw nb::python_error();
+    return nb::steal(answer);
+  }
+
+ private:
+  nb::object function_, no_arguments_;
+  PyObject* self_ = nullptr;  // the function's own
+  PyCFunction plain_ = nullptr;
+  PyCFunctionWithKeywords with_tuple_ = nullptr;
+};
+
 /// What is asked of PyTorch, looked up once. Never released: calls may outlive the interpreter's modules.
 struct Torch {
-  nb::object tensor, parameter;      // the types whose memory can be read as it is
-  const dlpack::ExchangeApi* api;    // of both
-  nb::object grad_enabled;           // is_grad_enabled()
-  nb::object tracing, transforming;  // functions: False when no tracer and no transform is active
-  nb::object dispatch_modes;         // function: how many there are
-  nb::object forward_ad;  // the module, whose level is below 0 when no forward derivatives are wanted
-  nb::object current_level;  // its name
+  nb::object tensor, parameter;  // the types whose memory can be read as it is
+  const dlpack::ExchangeApi* api;  // of both
+  Question grad_enabled;
+  Question tracing, transforming;  // False when no tracer and no transform is active
+  Question dispatch_modes;         // how many there are
+  nb::object forward_ad, level;    // a module's names, and the one whose value is below 0 without derivatives
   nb::object empty_like, new_empty, is_neg;
   Property requires_grad;
 };
 Torch* torch = nullptr;
 
 /// What a function answers. An error of it is thrown.
-nb::object ask(const nb::object& function, std::span<PyObject* const> arguments = {}) {
+nb::object ask(const nb::object& function, std::span<PyObject* const> arguments) {
   nb::object result =
       nb::steal(PyObject_Vectorcall(function.ptr(), arguments.data(), arguments.size(), nullptr));
   if (!result.is_valid()) throw nb::python_error();
@@ -58,15 +86,15 @@ nb::object ask(const nb::object& function, std::span<PyObject* const> arguments 
 }
 
 bool wants_forward_derivatives() {
-  const nb::object level = nb::steal(PyObject_GetAttr(torch->forward_ad.ptr(), torch->current_level.ptr()));
-  if (!level.is_valid()) throw nb::python_error();
-  return PyLong_AsLong(level.ptr()) >= 0;
+  PyObject* const level = PyDict_GetItemWithError(torch->forward_ad.ptr(), torch->level.ptr());
+  if (level == nullptr) throw InternalError("PyTorch's level of forward derivatives is not there");
+  return PyLong_AsLong(level) >= 0;
 }
 
 /// Modes, transforms and tracers see operators in the dispatcher only.
 bool somebody_watches() {
-  return PyObject_IsTrue(ask(torch->dispatch_modes).ptr()) != 0 || !ask(torch->tracing).is(Py_False) ||
-         !ask(torch->transforming).is(Py_False) || wants_forward_derivatives();
+  return PyObject_IsTrue(torch->dispatch_modes().ptr()) != 0 || !torch->tracing().is(Py_False) ||
+         !torch->transforming().is(Py_False) || wants_forward_derivatives();
 }
 
 /// Memory that a tensor has, if it is a strided one.
@@ -87,7 +115,7 @@ bool read_memory(nb::handle object, TensorView& view) {
 bool read(nb::handle object, TensorView& view) {
   const nb::handle type = object.type();
   if (!type.is(torch->tensor) && !type.is(torch->parameter)) return false;
-  if (!torch->requires_grad(object).is(Py_False) && !ask(torch->grad_enabled).is(Py_False)) return false;
+  if (!torch->requires_grad(object).is(Py_False) && !torch->grad_enabled().is(Py_False)) return false;
   PyObject* const self = object.ptr();
   return ask(torch->is_neg, {&self, 1}).is(Py_False) && read_memory(object, view);
 }
@@ -297,12 +325,12 @@ void bind_eager(nb::module_& m) {
     torch = new Torch{.tensor = tensor,
                       .parameter = get("parameter"),
                       .api = api,
-                      .grad_enabled = get("grad_enabled"),
-                      .tracing = get("tracing"),
-                      .transforming = get("transforming"),
-                      .dispatch_modes = get("dispatch_modes"),
-                      .forward_ad = get("forward_ad"),
-                      .current_level = nb::steal(PyUnicode_InternFromString("_current_level")),
+                      .grad_enabled = Question(get("grad_enabled")),
+                      .tracing = Question(get("tracing")),
+                      .transforming = Question(get("transforming")),
+                      .dispatch_modes = Question(get("dispatch_modes")),
+                      .forward_ad = get("forward_ad").attr("__dict__"),
+                      .level = nb::steal(PyUnicode_InternFromString("_current_level")),
                       .empty_like = get("empty_like"),
                       .new_empty = tensor.attr("new_empty"),
                       .is_neg = tensor.attr("is_neg"),
