@@ -273,6 +273,84 @@ def test_usual_calls_skip_the_dispatcher(device, monkeypatch):
         ours.softmax(x, 0)  # this one is copied first
 
 
+def test_nothing_of_a_tensor_is_remembered(device):
+    x, other = torch.randn(2, 6, 96, device=device)
+    weight, out = torch.randn(96, device=device), torch.empty_like(x)
+
+    def check():
+        for call in (
+            lambda t: ours.rms_norm(t, t.shape[-1:], weight[: t.shape[-1]]),
+            lambda t: ours.softmax(t, -1),
+            lambda t: ours.sum(t, -1),
+        ):
+            assert same_bits(call(x), call(x.resolve_neg().clone(memory_format=torch.contiguous_format)))
+        expected = ours.log_softmax(x.resolve_neg().clone(memory_format=torch.contiguous_format), -1)
+        assert ours.log_softmax(x, -1, out=out.resize_(0).resize_(x.shape)) is out and same_bits(out, expected)
+
+    check()
+    x.copy_(other)
+    check()
+    x.data = other[:3]  # shorter
+    check()
+    x.data = other.clone().t().contiguous().t()  # other strides
+    check()
+    x.resize_(12, 48)
+    check()
+    x.data = torch.zeros(6, 128, device=device)[:, :96].copy_(other)
+    check()
+    x.t_()
+    check()
+    complex_numbers = torch.randn(6, 96, dtype=torch.complex64, device=device)
+    x.data = complex_numbers.imag.contiguous()
+    check()
+    x.data = torch._neg_view(x.data)  # the same memory, of the opposite sign
+    assert x.is_neg()
+    check()
+    x.data = other.half()
+    out.data, weight.data = out.half(), weight.half()
+    check()
+    wide = torch.empty(6, 96, device=device)
+    assert same_bits(ours.softmax(x, -1, out=wide), ours.softmax(x, -1, torch.float32))
+    check()
+    x.untyped_storage().resize_(0)
+    with pytest.raises((isofold.UsageError, RuntimeError)):
+        ours.softmax(x, -1)
+
+
+@pytest.mark.gradients
+def test_a_gradient_that_is_asked_for_later_is_refused(device):
+    x, weight = torch.randn(4, 96, device=device), torch.ones(96, device=device)
+    for tensor in (x, weight):
+        ours.rms_norm(x, (96,), weight)
+        tensor.requires_grad_()
+        with pytest.raises(isofold.UsageError, match="forward only"):
+            ours.rms_norm(x, (96,), weight)
+        with torch.no_grad():
+            ours.rms_norm(x, (96,), weight)
+        with torch.inference_mode():
+            assert ours.rms_norm(x, (96,), weight).is_inference()
+        tensor.requires_grad_(False)
+
+
+def test_results_of_any_number_of_dimensions(device):
+    for shape in ((96,), (2, 96), (1, 2, 1, 2, 1, 2, 1, 2, 96), (1, 2, 1, 2, 1, 2, 1, 2, 1, 96)):
+        x = torch.randn(shape, device=device)
+        assert ours.sum(x, -1).shape == shape[:-1] and ours.softmax(x, -1).shape == shape
+        assert same_bits(ours.sum(x, -1), ours.sum(x.reshape(-1, 96), -1).reshape(shape[:-1]))
+
+
+def test_arguments_of_other_types_are_errors(device):
+    x = torch.randn(4, 96, device=device)
+    assert same_bits(ours.layer_norm(x, (96,), eps=0), ours.layer_norm(x, (96,), eps=0.0))
+    for call in (lambda: ours.rms_norm(x, (96,), None, "small"), lambda: ours.rms_norm(x, ("96",))):
+        with pytest.raises((TypeError, isofold.UsageError)):
+            call()
+    with pytest.raises(TypeError, match="8 arguments"):
+        isofold.torch._functions._eager_softmax(x)
+    with pytest.raises(isofold.UsageError, match="eps"):  # what C++ throws has its own type
+        ours.rms_norm(x, (96,), None, float("nan"))
+
+
 def test_prepare_up_to_loads_what_calls_used(device):
     for n in (101, 102, 64):
         x = torch.randn(1, n, device=device, dtype=torch.float16)

@@ -73,6 +73,31 @@ def test_the_direct_call_gives_way_to_who_watches(device):
     assert same_bits(exported.module()(x), ours.rms_norm(x, (64,), None, 1e-6))
 
 
+def test_who_watches_is_asked_at_every_call(device, monkeypatch):
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            operators.append(function)
+            return function(*args, **(kwargs or {}))
+
+    x, operators = torch.randn(4, 64, device=device), []
+    expected = ours.softmax(x, -1)
+    with Seen():
+        assert same_bits(ours.softmax(x, -1), expected)
+    assert operators[0] == OPS.softmax.default
+    traced = torch.jit.trace(lambda x: ours.softmax(x, -1), x, check_trace=False)
+    assert "isofold::softmax" in str(traced.graph)
+    assert same_bits(torch.func.vmap(lambda row: ours.softmax(row, -1))(x), expected)
+    with monkeypatch.context() as patched:
+        patched.setattr(ours._functions, "_ops", None)
+        assert same_bits(ours.softmax(x, -1), expected)  # nobody any more
+        with Seen(), pytest.raises(AttributeError):
+            ours.softmax(x, -1)
+        with pytest.raises(AttributeError):
+            torch.func.vmap(lambda row: row + ours.softmax(x, -1))(x)  # x is no part of the transform
+
+
 class Norm(torch.nn.Module):
     def forward(self, x):
         return ours.rms_norm(x, (64,), None, 1e-6)
