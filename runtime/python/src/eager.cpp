@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -27,7 +28,9 @@ class Property {
     if (get_ == nullptr) throw InternalError("PyTorch's property is none");
   }
   nb::object operator()(nb::handle object) const {
-    return nb::steal(get_(descriptor_.ptr(), object.ptr(), object.type().ptr()));
+    PyObject* const value = get_(descriptor_.ptr(), object.ptr(), object.type().ptr());
+    if (value == nullptr) throw nb::python_error();
+    return nb::steal(value);
   }
 
  private:
@@ -66,8 +69,8 @@ class Question {
 
 /// What is asked of PyTorch, looked up once. Never released: calls may outlive the interpreter's modules.
 struct Torch {
-  nb::object tensor, parameter;  // the types whose memory can be read as it is
-  const dlpack::ExchangeApi* api;  // of both
+  nb::object tensor, parameter;    // the types whose memory can be read as it is
+  const dlpack::ExchangeApi* api;  // of both; null in a PyTorch without one
   Question grad_enabled;
   Question tracing, transforming;  // False when no tracer and no transform is active
   Question dispatch_modes;         // how many there are
@@ -100,6 +103,7 @@ bool somebody_watches() {
 /// Memory that a tensor has, if it is a strided one.
 bool read_memory(nb::handle object, TensorView& view) {
   view.api = torch->api;
+  if (view.api == nullptr) return false;
   if (view.api->tensor_from_object(object.ptr(), &view.tensor) != 0) {
     PyErr_Clear();
     return false;
@@ -140,12 +144,13 @@ class Eager {
  public:
   Eager(nb::object resolve, bool reduces) : resolve_(std::move(resolve)), reduces_(reduces) {}
 
-  /// The results are those that are given, else made here. Returns the first one.
-  nb::object call(const std::array<nb::handle, most_tensors>& objects, std::int64_t n, double eps,
-                  const std::array<nb::handle, most_outputs>& given) {
+  /// The results are those that are given, else made here. Returns the first one. `n`: what x's last size has
+  /// to be.
+  nb::object call(const std::array<nb::handle, most_tensors>& objects, std::optional<std::int64_t> n,
+                  double eps, const std::array<nb::handle, most_outputs>& given) {
     if (torch == nullptr) throw InternalError("PyTorch is not set");
     std::array<TensorView, most_tensors> views;
-    Key key{.n = n, .eps = std::bit_cast<std::uint32_t>(static_cast<float>(eps))};
+    Key key{.eps = std::bit_cast<std::uint32_t>(static_cast<float>(eps))};
     for (std::size_t i = 0; i < most_tensors; ++i) {
       key.dtypes[i] = absent;
       if (objects[i].is_none()) continue;
@@ -156,7 +161,8 @@ class Eager {
     }
     const dlpack::Tensor& x = views[0].tensor;
     if (x.ndim < 1 || somebody_watches()) return not_taken();
-    if (n < 0) key.n = x.shape[x.ndim - 1];
+    key.n = x.shape[x.ndim - 1];
+    if (n.value_or(key.n) != key.n) return not_taken();
     key.device = views[0].on_cuda() ? x.device.index : -1;
     if (key.device < 0 && !views[0].on_host()) return not_taken();
 
@@ -260,7 +266,7 @@ class Eager {
     constexpr std::size_t most_sizes = 8;
     std::array<PyObject*, 1 + most_sizes> arguments{x.ptr()};
     if (!reduces_) return ask(torch->empty_like, {arguments.data(), 1});
-    // PyTorch reads sizes in half the time of one tuple of them, which it needs where there is none.
+    // PyTorch reads sizes one by one in half the time that it takes for a tuple of them.
     const auto dimensions = static_cast<std::size_t>(tensor.ndim - 1);
     const bool one_by_one = dimensions >= 1 && dimensions <= most_sizes;
     std::array<nb::object, most_sizes> sizes;
@@ -295,8 +301,11 @@ const nb::object* throw_pending = nullptr;
 PyObject* call_eager(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   try {
     if (count != 8) throw nb::type_error("Eager.call takes 8 arguments");
-    const long long n = PyLong_AsLongLong(arguments[3]);
-    if (n == -1 && PyErr_Occurred() != nullptr) return nullptr;
+    std::optional<std::int64_t> n;
+    if (arguments[3] != Py_None) {
+      n = PyLong_AsLongLong(arguments[3]);
+      if (*n == -1 && PyErr_Occurred() != nullptr) return nullptr;
+    }
     const double eps = PyFloat_AsDouble(arguments[4]);
     if (eps == -1 && PyErr_Occurred() != nullptr) return nullptr;
     return nb::inst_ptr<Eager>(self)
@@ -309,10 +318,10 @@ PyObject* call_eager(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
   return PyObject_CallNoArgs(throw_pending->ptr());
 }
 
-PyMethodDef call_definition{
-    "call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call_eager)), METH_FASTCALL,
-    "(x, a, b, n, eps, first, second, third): the results, given or None, stand behind the inputs. n: -1 for "
-    "x's last size. The first result, or NotImplemented."};
+PyMethodDef call_definition{"call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call_eager)),
+                            METH_FASTCALL,
+                            "(x, a, b, n, eps, first, second, third): inputs, then results, each of them "
+                            "or None; n is x's last size, or None. The first result, or NotImplemented."};
 
 }  // namespace
 
@@ -320,11 +329,9 @@ void bind_eager(nb::module_& m) {
   m.def("_use_torch", [](const nb::dict& functions) {
     const auto get = [&](const char* name) { return nb::object(functions[name]); };
     const nb::object tensor = get("tensor");
-    const auto* const api = exchange_api_of_type(tensor);
-    if (api == nullptr) throw UsageError("this PyTorch has no DLPack exchange interface; 2.10 has one");
     torch = new Torch{.tensor = tensor,
                       .parameter = get("parameter"),
-                      .api = api,
+                      .api = exchange_api_of_type(tensor),
                       .grad_enabled = Question(get("grad_enabled")),
                       .tracing = Question(get("tracing")),
                       .transforming = Question(get("transforming")),

@@ -146,6 +146,7 @@ def test_what_is_not_taken_is_an_error_that_says_so(device):
         (lambda: ours.sum(x.bool(), -1), "torch.bool"),
         (lambda: ours.sum(x.to(torch.complex64), -1), "torch.complex64"),
         (lambda: ours.rms_norm(x, (95,)), r"normalized_shape is \[95\]"),
+        (lambda: ours.rms_norm(x, (-1,)), r"normalized_shape is \[-1\]"),
         (lambda: ours.rms_norm(x, (96,), x[0, :5]), r"weight has shape \[5\]"),
         (lambda: ours.layer_norm(x, (96,), x[0], x[0].half()), "they must have the same dtype"),
         (lambda: ours.softmax(x, 2), "dim is 2"),

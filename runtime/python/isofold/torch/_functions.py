@@ -151,7 +151,7 @@ def fused_add_rms_norm(
         eager = _eager_add_rms_norm
         if weight_mode != "f32" or weight_offset_one or residual_mode != "f32_sum":
             eager = _eager_norm("add_rms_norm", ("residual", "weight"), weight_mode, weight_offset_one, residual_mode)
-        if eager(input, residual, weight, -1, eps, input, residual, None) is not NotImplemented:
+        if eager(input, residual, weight, None, eps, input, residual, None) is not NotImplemented:
             return
     _ops.fused_add_rms_norm(input, residual, weight, eps, weight_mode, weight_offset_one, residual_mode)
 
@@ -199,7 +199,7 @@ def _softmax(name, input, dim, dtype, out):
 def softmax(input, dim, dtype=None, *, out=None):
     """exp(input - max) / sum(exp(input - max)) along dim, as torch.softmax. Other axes than the last are copied."""
     if dtype is None and dim is not None and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
-        result = _eager_softmax(input, None, None, -1, 0.0, out, None, None)
+        result = _eager_softmax(input, None, None, None, 0.0, out, None, None)
         if result is not NotImplemented:
             return result
     return _softmax("softmax", input, dim, dtype, out)
@@ -208,7 +208,7 @@ def softmax(input, dim, dtype=None, *, out=None):
 def log_softmax(input, dim, dtype=None, *, out=None):
     """input - max - log(sum(exp(input - max))) along dim, as torch.log_softmax. Other axes than the last are copied."""
     if dtype is None and dim is not None and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
-        result = _eager_log_softmax(input, None, None, -1, 0.0, out, None, None)
+        result = _eager_log_softmax(input, None, None, None, 0.0, out, None, None)
         if result is not NotImplemented:
             return result
     return _softmax("log_softmax", input, dim, dtype, out)
@@ -248,7 +248,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Sum / count along dim (an axis, several, or all for None), as torch.mean. What is not the last axis is copied."""
     if dtype is None and type(dim) is int and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
         if not keepdim or out is None:
-            result = _eager_mean(input, None, None, -1, 0.0, out, None, None)
+            result = _eager_mean(input, None, None, None, 0.0, out, None, None)
             if result is not NotImplemented:
                 return result.unsqueeze(-1) if keepdim else result
     return _reduction("mean", input, dim, keepdim, dtype, out)
@@ -258,7 +258,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Sum along dim (an axis, several, or all for None), as torch.sum. What is not the last axis is copied."""
     if dtype is None and type(dim) is int and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
         if not keepdim or out is None:
-            result = _eager_sum(input, None, None, -1, 0.0, out, None, None)
+            result = _eager_sum(input, None, None, None, 0.0, out, None, None)
             if result is not NotImplemented:
                 return result.unsqueeze(-1) if keepdim else result
     return _reduction("sum", input, dim, keepdim, dtype, out)
