@@ -26,11 +26,7 @@ Spec read_spec(const isofold_operator_options& o) {
     return parse_spec(o.spec);
   }
   if (o.name == nullptr) throw Failure(ISOFOLD_ERROR_ARGUMENT, "options: name and spec are both null");
-  const std::string_view name = not_null(o.dtype, "options: dtype");
-  const std::optional<DType> dtype = parse_dtype(name);
-  if (!dtype || *dtype == DType::i32)
-    throw UsageError(fmt::format("dtype is \"{}\"; allowed are f32, bf16, f16, e4m3, i8, f64", name.substr(0, 100)));
-  return named_spec(o.name, o.n, *dtype, text_or_empty(o.options));
+  return named_spec(o.name, o.n, named_dtype(not_null(o.dtype, "options: dtype")), text_or_empty(o.options));
 }
 
 TensorFacts facts_of(const Spec& spec, const std::string& name, DType dtype, Extent extent, int groups) {
