@@ -32,8 +32,7 @@ std::optional<std::string> cache_folder(const Settings& settings, const RuntimeO
     throw UsageError(fmt::format("cache_folder \"{}\" is relative to a working directory that is unknown: {}",
                                  options.cache_folder, error.message()));
   }
-  if (!settings.cache.value) return std::nullopt;
-  return settings.cache_dir.value;
+  return settings.cache.value;
 }
 
 int parse_ordinal(const std::string& device) {

@@ -73,10 +73,21 @@ std::string parse_existing_folder(const char* variable, const std::string& value
   return absolute(variable, value);
 }
 
-std::string parse_new_folder(const char* variable, const std::string& value) {
+bool is_other_than_folder(const std::string& path) {
   std::error_code error;
-  if (fs::exists(value, error) && !fs::is_directory(value, error))
-    refuse(variable, value, "a folder (it is made when it is missing)");
+  return fs::exists(path, error) && !fs::is_directory(path, error);
+}
+
+std::string parse_new_folder(const char* variable, const std::string& value) {
+  if (is_other_than_folder(value)) refuse(variable, value, "a folder (it is made when it is missing)");
+  return absolute(variable, value);
+}
+
+/// Nothing for "off". A word without a slash is a slip of one who means a switch, not a folder to be made here.
+std::optional<std::string> parse_cache(const char* variable, const std::string& value) {
+  if (value == "off") return std::nullopt;
+  if (value.find('/') == value.npos || is_other_than_folder(value))
+    refuse(variable, value, "off, or a folder with a '/' in its path (it is made when it is missing)");
   return absolute(variable, value);
 }
 
@@ -153,7 +164,7 @@ Settings Settings::from_environment() {
 
 Settings Settings::from(const Lookup& variable) {
   Settings settings;
-  settings.cache_dir.value = default_cache_dir(variable);
+  settings.cache.value = default_cache_dir(variable);
   settings.cuda_roots = values_of(variable, {"CUDA_HOME", "CUDA_PATH"});
   settings.python_roots = values_of(variable, {"VIRTUAL_ENV", "CONDA_PREFIX"});
   const auto read = [&](auto& setting, const char* name, auto parse) {
@@ -163,8 +174,7 @@ Settings Settings::from(const Lookup& variable) {
     setting.source = SettingSource::environment;
   };
   read(settings.device, "ISOFOLD_DEVICE", parse_device);
-  read(settings.cache, "ISOFOLD_CACHE", parse_switch);
-  read(settings.cache_dir, "ISOFOLD_CACHE_DIR", parse_new_folder);
+  read(settings.cache, "ISOFOLD_CACHE", parse_cache);
   read(settings.tables, "ISOFOLD_TABLES", parse_paths);
   read(settings.bundles, "ISOFOLD_BUNDLES", parse_paths);
   read(settings.require, "ISOFOLD_REQUIRE", parse_requirements);
@@ -182,8 +192,7 @@ Settings Settings::from(const Lookup& variable) {
 std::vector<SettingLine> describe(const Settings& s) {
   return {
       {"ISOFOLD_DEVICE", s.device.value, s.device.source, "device to run on: auto, cpu, cuda or cuda:<n>"},
-      {"ISOFOLD_CACHE", s.cache.value ? "on" : "off", s.cache.source, "disk cache: on or off"},
-      {"ISOFOLD_CACHE_DIR", s.cache_dir.value.value_or(""), s.cache_dir.source, "folder of the disk cache"},
+      {"ISOFOLD_CACHE", s.cache.value.value_or("off"), s.cache.source, "disk cache: its folder, or off"},
       {"ISOFOLD_TABLES", joined(s.tables.value), s.tables.source,
        "tuning tables that take precedence: files or folders, separated by ':'"},
       {"ISOFOLD_BUNDLES", joined(s.bundles.value), s.bundles.source,

@@ -30,10 +30,9 @@ struct Settings {
   /// ISOFOLD_DEVICE: auto (the first GPU that can be used, else the CPU), cpu, cuda, or cuda:<n>; "cuda" is
   /// "cuda:0".
   Setting<std::string> device{"auto"};
-  /// ISOFOLD_CACHE: on or off. Off keeps kernels in memory only.
-  Setting<bool> cache{true};
-  /// ISOFOLD_CACHE_DIR, else $XDG_CACHE_HOME/isofold, else $HOME/.cache/isofold, else nothing: memory only.
-  Setting<std::optional<std::string>> cache_dir{};
+  /// ISOFOLD_CACHE: the folder of the disk cache, else $XDG_CACHE_HOME/isofold, else $HOME/.cache/isofold. Nothing when it
+  /// is "off" or none of them is set: kernels are kept in memory only.
+  Setting<std::optional<std::string>> cache{};
   /// ISOFOLD_TABLES: files or folders of tuning tables, separated by ':', searched before the shipped ones.
   Setting<std::vector<std::string>> tables{};
   /// ISOFOLD_BUNDLES: files of kernels that were built ahead of time, separated by ':'.

@@ -13,7 +13,7 @@ namespace {
 class FilledCache {
  public:
   FilledCache() {
-    world.set("ISOFOLD_CACHE_DIR", world.path("cache"));
+    world.set("ISOFOLD_CACHE", world.path("cache"));
     for (const char* n : {"64", "128"})
       CHECK(world.run({"inspect", "-n", n, "--device", device(), "--show", "usage"}).status == 0);
   }

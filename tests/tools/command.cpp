@@ -42,7 +42,7 @@ CommandWorld::~CommandWorld() {
 tools::ProgramResult CommandWorld::run(std::vector<std::string> arguments) const {
   std::vector<std::string> command = {"env"};
   for (const char* name :
-       {"DEVICE", "CACHE", "CACHE_DIR", "TABLES", "BUNDLES", "REQUIRE", "RECORD", "NVRTC", "CUDA", "DUMP", "TEMPLATES", "THREADS", "NVTX", "LOG"}) {
+       {"DEVICE", "CACHE", "TABLES", "BUNDLES", "REQUIRE", "RECORD", "NVRTC", "CUDA", "DUMP", "TEMPLATES", "THREADS", "NVTX", "LOG"}) {
     command.push_back("-u");
     command.push_back(std::string("ISOFOLD_") + name);
   }

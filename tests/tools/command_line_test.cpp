@@ -113,7 +113,7 @@ TEST_CASE("doctor says what is here, what is missing and how to get it, and wher
   CHECK(doctor.at("cpu").contains("LLVM"));
   CHECK_FALSE(doctor.at("gpu").at("driver").at("remedy").get<std::string>().empty());
   CHECK(doctor.at("missing").get<int>() >= 1);
-  CHECK(doctor.at("settings").size() == 14);
+  CHECK(doctor.at("settings").size() == 13);
   for (const Json& setting : doctor.at("settings"))
     if (setting.at("variable") == "ISOFOLD_LOG") {
       CHECK(setting.at("value") == "error");
@@ -121,12 +121,12 @@ TEST_CASE("doctor says what is here, what is missing and how to get it, and wher
     }
   const auto words = world.run({"doctor"});
   CHECK(words.status == 0);
-  CHECK(contains(words.output, "ISOFOLD_CACHE_DIR"));
+  CHECK(contains(words.output, "ISOFOLD_CACHE "));
   CHECK_FALSE(contains(words.output, "\x1b["));  // no colours without a terminal
 }
 
 TEST_CASE("a cache that cannot be used is an error of its own sub-command") {
   CommandWorld world;
-  world.set("ISOFOLD_CACHE_DIR", "/dev/null/cache");
+  world.set("ISOFOLD_CACHE", "/dev/null/cache");
   world.refused({"cache", "list"}, "/dev/null/cache");
 }

@@ -23,7 +23,7 @@ TEST_CASE("PTX and usage come from NVRTC, SASS from a disassembler or with a wor
 
 TEST_CASE("a cache that cannot be written costs a warning, not the result") {
   CommandWorld world;
-  world.set("ISOFOLD_CACHE_DIR", "/dev/null/cache");
+  world.set("ISOFOLD_CACHE", "/dev/null/cache");
   const auto result = world.run({"inspect", "-n", "64", "--device", "sm_90", "--show", "ptx"});
   CHECK(result.status == 0);
   CHECK(contains(result.output, ".entry"));

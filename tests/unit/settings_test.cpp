@@ -33,8 +33,7 @@ std::string error_of(const std::string& name, const std::string& value) {
 TEST_CASE("nothing set") {
   const Settings settings = read({});
   CHECK(settings.device.value == "auto");
-  CHECK(settings.cache.value);
-  CHECK_FALSE(settings.cache_dir.value);
+  CHECK_FALSE(settings.cache.value);
   CHECK(settings.tables.value.empty());
   CHECK(settings.threads.value == 0);
   CHECK(settings.log.value == LogLevel::warning);
@@ -44,8 +43,7 @@ TEST_CASE("nothing set") {
 TEST_CASE("every variable") {
   const std::string here = std::filesystem::current_path().string();
   const Settings settings = read({{"ISOFOLD_DEVICE", "cuda:3"},
-                                  {"ISOFOLD_CACHE", "off"},
-                                  {"ISOFOLD_CACHE_DIR", "relative/cache"},
+                                  {"ISOFOLD_CACHE", "relative/cache"},
                                   {"ISOFOLD_TABLES", "/tmp:/"},
                                   {"ISOFOLD_BUNDLES", "/tmp"},
                                   {"ISOFOLD_REQUIRE", "tuned,bundled"},
@@ -60,8 +58,7 @@ TEST_CASE("every variable") {
                                   {"CUDA_HOME", "/opt/cuda"},
                                   {"VIRTUAL_ENV", "/opt/venv"}});
   CHECK(settings.device.value == "cuda:3");
-  CHECK_FALSE(settings.cache.value);
-  CHECK(settings.cache_dir.value == here + "/relative/cache");
+  CHECK(settings.cache.value == here + "/relative/cache");
   CHECK(settings.tables.value == std::vector<std::string>{"/tmp", "/"});
   CHECK(settings.bundles.value == std::vector<std::string>{"/tmp"});
   CHECK(settings.require.value == isofold::Requirements{.bundled = true, .tuned = true});
@@ -76,7 +73,7 @@ TEST_CASE("every variable") {
   CHECK(settings.cuda_roots == std::vector<std::string>{"/opt/cuda"});
   CHECK(settings.python_roots == std::vector<std::string>{"/opt/venv"});
   const auto lines = describe(settings);
-  CHECK(lines.size() == 14);
+  CHECK(lines.size() == 13);
   for (const auto& line : lines) {
     CHECK(line.source == SettingSource::environment);
     CHECK_FALSE(line.value.empty());
@@ -84,12 +81,15 @@ TEST_CASE("every variable") {
 }
 
 TEST_CASE("where the cache is") {
-  CHECK(read({{"HOME", "/home/a"}}).cache_dir.value == "/home/a/.cache/isofold");
-  CHECK(read({{"HOME", "/home/a"}, {"XDG_CACHE_HOME", "/x"}}).cache_dir.value == "/x/isofold");
-  CHECK(read({{"HOME", "/home/a"}, {"XDG_CACHE_HOME", "x"}}).cache_dir.value == "/home/a/.cache/isofold");
-  CHECK(read({{"HOME", "/home/a"}, {"ISOFOLD_CACHE_DIR", "/c"}}).cache_dir.value == "/c");
-  CHECK(read({{"HOME", "/home/a"}}).cache_dir.source == SettingSource::builtin);
-  CHECK_FALSE(read({{"HOME", ""}}).cache_dir.value);
+  CHECK(read({{"HOME", "/home/a"}}).cache.value == "/home/a/.cache/isofold");
+  CHECK(read({{"HOME", "/home/a"}, {"XDG_CACHE_HOME", "/x"}}).cache.value == "/x/isofold");
+  CHECK(read({{"HOME", "/home/a"}, {"XDG_CACHE_HOME", "x"}}).cache.value == "/home/a/.cache/isofold");
+  CHECK(read({{"HOME", "/home/a"}, {"ISOFOLD_CACHE", "/c"}}).cache.value == "/c");
+  const Settings off = read({{"HOME", "/home/a"}, {"ISOFOLD_CACHE", "off"}});
+  CHECK_FALSE(off.cache.value);
+  CHECK(off.cache.source == SettingSource::environment);
+  CHECK(read({{"HOME", "/home/a"}}).cache.source == SettingSource::builtin);
+  CHECK_FALSE(read({{"HOME", ""}}).cache.value);
 }
 
 TEST_CASE("an empty variable is an unset one, and cuda is the first device") {
@@ -103,9 +103,9 @@ TEST_CASE("a bad value is refused with its name, itself and what is allowed") {
       {"ISOFOLD_DEVICE", "cuda:"},
       {"ISOFOLD_DEVICE", "cuda:-1"},
       {"ISOFOLD_DEVICE", "cuda:1x"},
-      {"ISOFOLD_CACHE", "yes"},
+      {"ISOFOLD_CACHE", "on"},
       {"ISOFOLD_NVTX", "1"},
-      {"ISOFOLD_CACHE_DIR", "/proc/self/exe"},
+      {"ISOFOLD_CACHE", "/proc/self/exe"},
       {"ISOFOLD_TABLES", "/tmp:"},
       {"ISOFOLD_TABLES", "/no/such"},
       {"ISOFOLD_BUNDLES", "/no/such"},
@@ -138,11 +138,11 @@ TEST_CASE("a relative path in a working directory that is gone") {
   REQUIRE(mkdtemp(folder.data()) != nullptr);
   fs::current_path(folder);
   fs::remove(folder);
-  const std::string relative = error_of("ISOFOLD_CACHE_DIR", "cache");
-  const std::string absolute = error_of("ISOFOLD_CACHE_DIR", "/cache");
+  const std::string relative = error_of("ISOFOLD_CACHE", "./cache");
+  const std::string absolute = error_of("ISOFOLD_CACHE", "/cache");
   fs::current_path(before);
   CHECK(relative.starts_with(
-      "ISOFOLD_CACHE_DIR is \"cache\"; allowed: an absolute path, as the working directory is unknown: "));
+      "ISOFOLD_CACHE is \"./cache\"; allowed: an absolute path, as the working directory is unknown: "));
   CHECK(absolute == "");
 }
 

@@ -27,8 +27,8 @@ namespace {
 TuningTable all_tables(const Settings& settings, Log& log) {
   TuningTable table;
   for (const auto& [name, lines] : embedded_tables()) table.read_text(std::string(name), lines);
-  if (settings.cache.value && settings.cache_dir.value) {
-    const std::string own = *settings.cache_dir.value + "/tables";
+  if (settings.cache.value) {
+    const std::string own = *settings.cache.value + "/tables";
     if (std::error_code error; std::filesystem::is_directory(own, error)) table.read(own);
   }
   for (const std::string& path : settings.tables.value) table.read(path);
@@ -57,7 +57,7 @@ struct BundleBuilder::Workshop {
 
   Settings settings = Settings::from_environment();
   Log log{settings.log.value};
-  DiskCache disk{settings.cache.value ? settings.cache_dir.value : std::nullopt, log};
+  DiskCache disk{settings.cache.value, log};
   TuningTable table = all_tables(settings, log);
   std::map<int, std::unique_ptr<KernelStore>> stores;  // by architecture; 0: the CPU
   std::set<std::string> compilers;

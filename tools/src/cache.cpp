@@ -109,11 +109,11 @@ int report_removed(const Console& console, const DiskCache& cache, const DiskCac
 
 int run_cache(const Console& console, const CacheArguments& options) {
   const Settings settings = Settings::from_environment();
-  if (!settings.cache_dir.value)
-    throw UsageError("there is no cache folder: set ISOFOLD_CACHE_DIR, XDG_CACHE_HOME or HOME");
+  if (!settings.cache.value)
+    throw UsageError("there is no cache folder: set ISOFOLD_CACHE (a folder), XDG_CACHE_HOME or HOME");
   std::string trouble;
   Log log(LogLevel::warning, [&](LogLevel, std::string_view message) { trouble += message; });
-  DiskCache cache(settings.cache_dir.value, log);
+  DiskCache cache(settings.cache.value, log);
   if (!cache.usable()) throw UsageError(trouble);
   using Action = CacheArguments::Action;
   if (options.action == Action::list) return list_or_verify(console, cache, false);

@@ -157,18 +157,18 @@ void examine_python(Findings& out) {
 
 void examine_cache(Findings& out, const Settings& settings) {
   out.section("Cache", "cache");
-  if (!settings.cache.value) {
+  if (!settings.cache.value && settings.cache.source == SettingSource::environment) {
     out.note("folder", "off (ISOFOLD_CACHE): kernels are kept in memory only", nullptr);
     return;
   }
   std::string trouble;
   Log log(LogLevel::warning, [&](LogLevel, std::string_view message) { trouble += message; });
-  DiskCache disk(settings.cache_dir.value, log);
+  DiskCache disk(settings.cache.value, log);
   if (!disk.usable()) {
     out.off("folder", trouble.empty() ? "none" : trouble,
             trouble.find("others may write") != trouble.npos
-                ? "chmod 700 the folder, once what is in it is known to be yours, or set ISOFOLD_CACHE_DIR"
-                : "set ISOFOLD_CACHE_DIR to a folder of your own");
+                ? "chmod 700 the folder, once what is in it is known to be yours, or set ISOFOLD_CACHE to another"
+                : "set ISOFOLD_CACHE to a folder of your own");
     return;
   }
   out.good("folder", disk.folder(), disk.folder());

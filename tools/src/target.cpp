@@ -63,7 +63,7 @@ struct Target::Compiler {
   Compiler(const DeviceTraits& traits)
       : settings(Settings::from_environment()),
         log(settings.log.value),
-        disk(settings.cache.value ? settings.cache_dir.value : std::nullopt, log) {
+        disk(settings.cache.value, log) {
     KernelTarget target;
     if (traits.kind == DeviceTraits::Kind::cuda)
       target.nvrtc = Nvrtc::open({.path = settings.nvrtc.value,

@@ -77,7 +77,7 @@ typedef void (*isofold_log_callback)(void* context, int32_t level, const char* m
 typedef struct isofold_runtime_options {
   size_t struct_size;
   const char* device;        /* "auto", "cpu", "cuda:<n>"; null: environment variable ISOFOLD_DEVICE, else "auto" */
-  const char* cache_folder;  /* of the disk cache; "off": memory only; null: ISOFOLD_CACHE_DIR, else the user's own */
+  const char* cache_folder;  /* of the disk cache; "off": memory only; null: ISOFOLD_CACHE, else the user's own */
   const char* const* tables; /* table_count tuning tables, files or folders, read besides the shipped ones */
   size_t table_count;
   int32_t log_level;          /* ISOFOLD_LOG_... */

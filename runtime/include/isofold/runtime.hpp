@@ -32,7 +32,7 @@ struct RuntimeOptions {
   /// "auto" (the first CUDA device that works, else the CPU), "cuda:<index>" or "cpu".
   /// Empty: environment variable ISOFOLD_DEVICE, else "auto".
   std::string device;
-  /// Folder of the disk cache; empty: ISOFOLD_CACHE_DIR, else the user's own cache folder. "off": memory
+  /// Folder of the disk cache; empty: ISOFOLD_CACHE, else the user's own cache folder. "off": memory
   /// only.
   std::string cache_folder;
   /// Tuning tables (files or folders) that are read besides those that come with the library; later ones win.
