@@ -87,7 +87,10 @@ void CudaKernelWriter::write_position(KernelPart part) {
   }
   const bool stores_rows = std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& o) { return !is_token_output(o); });
   const bool has_leaves = spec_.n > 0 && (stores_rows || (part != KernelPart::outputs && !reductions_.empty()));
-  if (has_leaves) code_.line("const int lane = threadIdx.x % THREADS_PER_SEGMENT;");
+  // A tree over many blocks is shared by the lanes of every warp.
+  const bool reads_many_sums = schedule_.split == Split::workspace && schedule_.blocks_per_row > most_sums_of_a_thread &&
+                               (part == KernelPart::outputs || (part == KernelPart::partial_sums && part_pass_ > 0));
+  if (has_leaves || reads_many_sums) code_.line("const int lane = threadIdx.x % THREADS_PER_SEGMENT;");
   if (has_leaves && shape_.warps_per_row > 1)
     code_.line("const int warp = threadIdx.x / 32{};", schedule_.rows_per_block > 1 ? " % WARPS_PER_ROW" : "");
   if (several_blocks) {

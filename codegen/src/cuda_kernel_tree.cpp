@@ -159,12 +159,12 @@ void CudaKernelWriter::write_segment_tree(int reduction, const std::string& sums
   const int each = std::max(1, number / 32);
   const std::string tree = helpers_.tree("adjacent_pairs", op);
   const std::string pairs = own("pairs", reduction);
-  code_.line("{} {}[{}];", helpers_.real(), pairs, number <= 16 ? count : fmt::format("{}", each));
-  code_.unrolled("s", number <= 16 ? count : fmt::format("{}", each));
-  if (number <= 16) code_.line("{}[s] = {}[s];", pairs, sums);
+  code_.line("{} {}[{}];", helpers_.real(), pairs, number <= most_sums_of_a_thread ? count : fmt::format("{}", each));
+  code_.unrolled("s", number <= most_sums_of_a_thread ? count : fmt::format("{}", each));
+  if (number <= most_sums_of_a_thread) code_.line("{}[s] = {}[s];", pairs, sums);
   else code_.line("{}[s] = {}[lane{} + s];", pairs, sums, each > 1 ? fmt::format(" * {}", each) : "");
   code_.close();
-  if (number <= 16) {
+  if (number <= most_sums_of_a_thread) {
     code_.line("const {} {} = {}({});", helpers_.real(), total, tree, pairs);
   } else {
     code_.line("{} {} = {}({});", helpers_.real(), total, tree, pairs);
@@ -227,7 +227,7 @@ void CudaKernelWriter::write_workspace_sums() {
   code_.comment("Segment tree across the blocks of the row.");
   for (const int reduction : pass_reductions()) {
     const std::string sums = own("block_sums", reduction);
-    code_.line("const float* const {} = workspace + {};", sums, in_workspace(reduction));
+    code_.line("const {}* const {} = workspace + {};", helpers_.real(), sums, in_workspace(reduction));
     write_segment_tree(reduction, sums, "BLOCKS_PER_ROW", schedule_.blocks_per_row);
   }
 }

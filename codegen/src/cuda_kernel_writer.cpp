@@ -152,7 +152,7 @@ std::string CudaKernelWriter::parameters() const {
     if (has_stride(tensor.extent)) code.line("long long {}_stride,  // {}", tensor.name, distance(tensor.extent, tensor.groups));
   for (const Output& output : spec_.outputs)
     code.line("long long {}_stride,  // {}", output.name, distance(output.extent, output.groups));
-  code.line("long long tokens{}", schedule_.split == Split::workspace ? ", float* workspace" : "");
+  code.line("long long tokens{}", schedule_.split == Split::workspace ? fmt::format(", {}* workspace", helpers_.real()) : "");
   return code.text();
 }
 

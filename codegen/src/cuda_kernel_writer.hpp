@@ -20,6 +20,9 @@ inline void include(std::vector<bool>& needed, const std::vector<bool>& more) {
 /// Which of a plan's kernels is written. Split::workspace has one of partial sums for each pass, then the outputs.
 enum class KernelPart { whole, partial_sums, outputs };
 
+/// Sums that every thread adds alone; more are shared out to the lanes of a warp.
+inline constexpr int most_sums_of_a_thread = 16;
+
 /// Writes the statements of a kernel's body, section by section in the order of execution.
 /// cuda_kernel_body.cpp holds the sections, cuda_kernel_tree.cpp those above the leaves, cuda_kernel_carry.cpp what passes
 /// leave for later ones, cuda_kernel_needs.cpp what each of them needs, cuda_kernel_writer.cpp the statements for one leaf.

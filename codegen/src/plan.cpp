@@ -40,7 +40,8 @@ GpuShape shape_of(const Spec& spec, const Fold& fold, const GpuSchedule& s) {
     shape.staging_bytes = static_cast<int>(std::min<std::int64_t>(
         std::int64_t{4} * fold.leaf * s.shared_calls * shape.block_threads * static_cast<std::int64_t>(kept_calls(spec).size()), 1 << 30));
   shape.shared_bytes = shape.staging_bytes + (exchange ? s.rows_per_block * sums_per_row * (is_wide(spec) ? 8 : 4) * static_cast<int>(reductions(spec).size()) : 0);
-  if (s.split == Split::workspace) shape.workspace_floats_per_row = s.blocks_per_row * static_cast<int>(reductions(spec).size());
+  if (s.split == Split::workspace)
+    shape.workspace_bytes_per_row = s.blocks_per_row * static_cast<int>(reductions(spec).size()) * (is_wide(spec) ? 8 : 4);
   return shape;
 }
 
@@ -79,7 +80,6 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
   if (!power_of_two(s.vector, fold.leaf))
     return fmt::format("vector={} must be a power of two from 1 to the leaf, {}", s.vector, fold.leaf);
   if (spec.n % s.vector != 0) return fmt::format("vector={} must divide the row length {}", s.vector, spec.n);
-  if (s.split == Split::workspace && is_wide(spec)) return "split=workspace keeps binary32 sums, the spec is of f64";
   if (s.split == Split::workspace && reductions(spec).empty()) return "split=workspace is for sums, the spec has no reduction";
   if (s.staging == Staging::shared && spec.n == 0) return "staging=shared: a row without elements has nothing that waits";
   if (s.split != Split::none && spec.n == 0) return "a row without elements is no work for several blocks";
@@ -162,7 +162,7 @@ std::string digest_of(const Plan& plan) { return digest(text(plan)); }
 
 std::size_t workspace_bytes(const Plan& plan, std::int64_t tokens) {
   if (!needs_workspace(plan)) return 0;
-  return static_cast<std::size_t>(tokens) * static_cast<std::size_t>(gpu_shape(plan).workspace_floats_per_row) * sizeof(float);
+  return static_cast<std::size_t>(tokens) * static_cast<std::size_t>(gpu_shape(plan).workspace_bytes_per_row);
 }
 
 GpuShape gpu_shape(const Plan& plan) { return shape_of(plan.spec(), plan.fold(), plan.gpu()); }

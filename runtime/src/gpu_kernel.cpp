@@ -24,7 +24,7 @@ GpuKernel::GpuKernel(const Plan& plan, std::shared_ptr<const KernelImage> image,
   shape_.shared_bytes = static_cast<unsigned>(shape.staging_bytes);
   shape_.dependent_launch = schedule.dependent_launch &&
                             context->driver().version() >= first_driver_that_captures_dependent_launches;
-  needs_workspace_ = shape.workspace_floats_per_row > 0;
+  needs_workspace_ = needs_workspace(plan);
   for (const std::string& entry : this->image().entries)
     functions_.push_back(
         module_.function(entry, shape_.shared_bytes, shape_.cluster[0] > portable_cluster_size));

@@ -189,6 +189,15 @@ void add_layer_norms(std::vector<PlanSet>& sets) {
   add({.n = 65536});
 }
 
+/// Rows that more blocks share than a cluster has.
+void add_huge(std::vector<PlanSet>& sets) {
+  for (const char* text : {"row_sum N=530001 (x: f16[row]) { y: f32 = sum(x) }",
+                           "wide N=540000 (x: f64[row]) { total = sum(x); y: f64 = add(sum(mul(x, total)), reduce_max(x)) }"}) {
+    const Spec spec = parse_spec(text);
+    sets.push_back({text, spec, default_fold(spec)});
+  }
+}
+
 /// Every operator that has a name, so that none can be left out.
 void add_named(std::vector<PlanSet>& sets, bool few) {
   int number = 0;
@@ -232,6 +241,7 @@ std::vector<PlanSet> plan_sets() {
   add_specs(sets);
   add_layer_norms(sets);
   add_named(sets, false);
+  add_huge(sets);
   return sets;
 }
 
@@ -243,6 +253,7 @@ std::vector<PlanSet> few_plan_sets() {
     sets.push_back({text(spec), spec, default_fold(spec)});
   }
   add_named(sets, true);
+  add_huge(sets);
   sets.push_back(set_of(variant(2, 9, DType::f16)));
   sets.push_back(set_of(variant(5, 777, DType::bf16)));
   sets.push_back(set_of(variant(0, 512, DType::bf16), 1));

@@ -33,6 +33,8 @@ def test_errors_are_python_exceptions():
         ((np.ones((64, 3), np.float32).T, W), {}, "last axis is not contiguous"),
         ((np.broadcast_to(W, (3, 64)), W), {}, "no one positive distance"),
         ((X[::-1], W), {}, "no one positive distance"),
+        ((X, W), {"workspace": np.ones((64, 64), np.float32)[:, :32]}, "workspace is not contiguous"),
+        ((X, W), {"workspace": np.frombuffer(b"0123", np.uint8)}, "workspace is written, but its memory is read-only"),
         ((np.ones((3, 2, 64), np.float32).transpose(1, 0, 2), W), {}, "no one positive distance"),
     ],
 )

@@ -66,6 +66,18 @@ def test_the_same_bits_as_on_the_cpu(gpu, cpu):
         assert cupy.asnumpy(there).tobytes() == cpu.operator(name, n=512, dtype="f32")(x).tobytes()
 
 
+def test_a_workspace_for_rows_of_millions_of_elements(gpu):
+    cupy = pytest.importorskip("cupy")
+    total = gpu.operator("sum", n=1 << 20, dtype="f32")
+    x = cupy.asarray(rows(2, 1 << 20))
+    assert total.workspace_bytes(2) > 0
+    expected, got = total(x), cupy.zeros(2, cupy.float32)
+    total.launch(x, got, workspace=cupy.empty(total.workspace_bytes(2), cupy.uint8))
+    assert cupy.asnumpy(got).tobytes() == cupy.asnumpy(expected).tobytes()
+    with pytest.raises(isofold.UsageError, match="workspace is on cpu"):
+        total.launch(x, got, workspace=np.empty(1 << 20, np.uint8))
+
+
 PRELUDE = """
 import os, sys
 import isofold

@@ -132,3 +132,18 @@ def test_the_options_of_a_runtime(cpu, tmp_path):
     sums(rows(7, 100))
     del runtime, sums
     assert "row_sum N=100" in (tmp_path / "record").read_text()
+
+
+def test_a_workspace_is_asked_for_and_taken(cpu):
+    softmax = cpu.operator("softmax", n=64, dtype="f32")
+    x = np.ones((3, 64), np.float32)
+    out = np.zeros_like(x)
+    assert softmax.workspace_bytes(1000) == 0  # no operator on a CPU wants one
+    memory = np.zeros(1024, np.uint8)
+    aligned = memory[-memory.ctypes.data % 256 :][:512]
+    softmax.launch(x, out, workspace=aligned)
+    assert (out == 1 / 64).all() and not memory.any()
+    with pytest.raises(isofold.UsageError, match="workspace is not aligned to 256 bytes"):
+        softmax.launch(x, out, workspace=aligned[1:])
+    with pytest.raises(isofold.UsageError, match="max_tokens is -1"):
+        softmax.workspace_bytes(-1)

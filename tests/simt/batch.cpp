@@ -84,7 +84,7 @@ std::string run_plan(Batch& batch, std::size_t source, const CudaSource& generat
   call.reset_outputs();
   const GpuShape shape = gpu_shape(plan);
   const std::int64_t tokens = call.tokens();
-  testing::HostTensor workspace({.rows = tokens, .n = std::max(1, shape.workspace_floats_per_row)});
+  testing::HostTensor workspace({.rows = tokens, .n = std::max(4, shape.workspace_bytes_per_row) / 4});
   workspace.fill(testing::RowKind::nan, 99);
 
   std::vector<void*> pointers;

@@ -157,7 +157,28 @@ BoundOperator::BoundOperator(Operator op, const Home& home) : held_(std::move(op
     tensors_.push_back({output.name, output.dtype, output.extent, output.groups, true});
 }
 
-void BoundOperator::launch_views(std::span<const TensorView> views, nb::handle asked) const {
+bool BoundOperator::is_here(const TensorView& view) const {
+  if (!home().on_gpu()) return view.on_host();
+  return view.on_cuda() && (view.tensor.device.index == home().ordinal() || view.tensor.device.index < 0);
+}
+
+/// The memory of an array of any dtype.
+Workspace BoundOperator::workspace_of(nb::handle array) const {
+  if (array.is_none()) return {};
+  const TensorView view = view_of(array);
+  if (!is_here(view))
+    refuse(fmt::format("workspace is on {}, this operator works on {}", view.device_name(),
+                       home().on_gpu() ? fmt::format("cuda:{}", home().ordinal()) : "cpu"));
+  if (view.read_only) refuse("workspace is written, but its memory is read-only");
+  std::int64_t elements = 1;
+  for (int i = view.tensor.ndim - 1; i >= 0; --i) {
+    if (view.tensor.shape[i] > 1 && view.stride(i) != elements) refuse("workspace is not contiguous");
+    elements *= view.tensor.shape[i];
+  }
+  return {view.data(), static_cast<std::size_t>(elements) * view.tensor.dtype.bits / 8};
+}
+
+void BoundOperator::launch_views(std::span<const TensorView> views, const nb::kwargs& names) const {
   const Operator& op = this->op();
   const Spec& spec = op.spec();
   std::array<ConstTensor, max_tensors> inputs;
@@ -167,10 +188,7 @@ void BoundOperator::launch_views(std::span<const TensorView> views, nb::handle a
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const TensorFacts& facts = tensors_[i];
     const TensorView& view = views[i];
-    const bool here = home().on_gpu() ? view.on_cuda() && (view.tensor.device.index == home().ordinal() ||
-                                                           view.tensor.device.index < 0)
-                                      : view.on_host();
-    if (!here) [[unlikely]]
+    if (!is_here(view)) [[unlikely]]
       refuse(fmt::format("{} is on {}, this operator works on {}", facts.name, view.device_name(),
                          home().on_gpu() ? fmt::format("cuda:{}", home().ordinal()) : "cpu"));
     const Rows rows = check_tensor(spec, facts, view);
@@ -189,10 +207,12 @@ void BoundOperator::launch_views(std::span<const TensorView> views, nb::handle a
   }
   if (tokens < 0)
     refuse(fmt::format("{} has no tensor with rows, so that the number of tokens is not known", spec.op));
-  CUstream_st* const stream = home().on_gpu() ? stream_of(asked, views, home().ordinal()) : nullptr;
+  const auto named = [&](const char* name) { return names.contains(name) ? nb::object(names[name]) : nb::none(); };
+  CUstream_st* const stream = home().on_gpu() ? stream_of(named("stream"), views, home().ordinal()) : nullptr;
+  const Workspace workspace = workspace_of(named("workspace"));
   const WithoutGil others_run;
   op.launch(stream, std::span(inputs).first(inputs_), std::span(outputs).first(tensors_.size() - inputs_),
-            tokens);
+            tokens, workspace);
 }
 
 std::vector<nb::object> BoundOperator::collect(const nb::args& places, const nb::kwargs& names,
@@ -204,7 +224,7 @@ std::vector<nb::object> BoundOperator::collect(const nb::args& places, const nb:
   for (std::size_t i = 0; i < places.size(); ++i) objects[i] = nb::borrow(places[i]);
   for (const auto& [key, value] : names) {
     const std::string name = nb::str(key).c_str();
-    if (name == "stream") continue;
+    if (name == "stream" || name == "workspace") continue;
     const auto found = std::find_if(tensors_.begin(), tensors_.end(),
                                     [&](const TensorFacts& facts) { return facts.name == name; });
     std::string all;
@@ -228,7 +248,7 @@ void BoundOperator::launch(const nb::args& places, const nb::kwargs& names) cons
   const std::vector<nb::object> objects = collect(places, names, tensors_.size());
   std::vector<TensorView> views;
   for (const nb::object& object : objects) views.push_back(view_of(object));
-  launch_views(views, names.contains("stream") ? nb::object(names["stream"]) : nb::none());
+  launch_views(views, names);
 }
 
 nb::object BoundOperator::call(const nb::args& places, const nb::kwargs& names) const {
@@ -255,7 +275,7 @@ nb::object BoundOperator::call(const nb::args& places, const nb::kwargs& names) 
     views[i] = view_of(objects[i]);
     results.append(objects[i]);
   }
-  launch_views(views, names.contains("stream") ? nb::object(names["stream"]) : nb::none());
+  launch_views(views, names);
   return results.size() == 1 ? nb::object(results[0]) : nb::object(nb::tuple(results));
 }
 

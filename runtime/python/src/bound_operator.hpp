@@ -70,17 +70,19 @@ class BoundOperator {
   std::span<const TensorFacts> tensors() const { return tensors_; }
   std::size_t inputs() const { return inputs_; }
 
-  /// Inputs by place or name, then outputs; `stream` among the names.
+  /// Inputs by place or name, then outputs; `stream` and `workspace` among the names.
   void launch(const nanobind::args& places, const nanobind::kwargs& names) const;
   /// The same with outputs that are made here.
   nanobind::object call(const nanobind::args& places, const nanobind::kwargs& names) const;
-  /// Enqueues over tensors in the Spec's order. `stream`: what the caller asked for; the framework's current
-  /// one when it is None.
-  void launch_views(std::span<const TensorView> views, nanobind::handle stream) const;
+  /// Enqueues over tensors in the Spec's order. `names` may have a `stream`, else it is the framework's current one, and a
+  /// `workspace`.
+  void launch_views(std::span<const TensorView> views, const nanobind::kwargs& names) const;
 
  private:
   std::vector<nanobind::object> collect(const nanobind::args& places, const nanobind::kwargs& names,
                                         std::size_t count) const;
+  bool is_here(const TensorView& view) const;
+  Workspace workspace_of(nanobind::handle array) const;
   Held<Operator> held_;
   std::vector<TensorFacts> tensors_;
   std::size_t inputs_ = 0;

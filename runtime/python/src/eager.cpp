@@ -228,10 +228,19 @@ class Eager {
     }
     CUstream_st* const stream =
         key.device < 0 ? nullptr : stream_of(nb::none(), {views.data(), 1}, key.device);
+    const Operator& launched = op->op();
+    Workspace workspace{.bytes = tokens > 0 ? launched.workspace_bytes(tokens) : 0};
+    nb::object memory;  // PyTorch's allocator gives it to others on this stream only, after the launch
+    if (workspace.bytes > 0) [[unlikely]] {
+      const nb::object elements = nb::int_(workspace.bytes * 8 / x.dtype.bits + 1);
+      memory = ask(torch->new_empty, std::array{objects[0].ptr(), elements.ptr()});
+      TensorView view;
+      if (!read_memory(memory, view)) return not_taken();
+      workspace.data = view.data();
+    }
     {
-      const Operator& launched = op->op();
       const WithoutGil others_run;
-      launched.launch(stream, std::span(inputs).first(place), std::span(outputs).first(count), tokens);
+      launched.launch(stream, std::span(inputs).first(place), std::span(outputs).first(count), tokens, workspace);
     }
     return std::move(results[0]);
   }

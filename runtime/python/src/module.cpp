@@ -169,10 +169,18 @@ void bind_operator(nb::module_& m) {
             op.prepare_up_to(max_tokens, {.alignment = alignment});
           },
           "max_tokens"_a, "alignment"_a = 16, "The same for every token count from 1.")
+      .def(
+          "workspace_bytes",
+          [](const BoundOperator& self, std::int64_t max_tokens) { return self.op().workspace_bytes(max_tokens); },
+          "max_tokens"_a,
+          "Bytes of workspace with which launches over up to `max_tokens` rows are fastest; 0 where none helps. "
+          "Without it the bits are the same.")
       .def("launch", &BoundOperator::launch, "tensors"_a, "named"_a,
            "Enqueues the computation. Tensors by place (inputs, then outputs, in the Spec's order) or by "
            "name. On a GPU `stream` is "
            "the address of a stream or a stream object; the framework's current one when it is absent. "
+           "`workspace` is an array of the device, contiguous, of any dtype and at least workspace_bytes() bytes, with which a few "
+           "very long rows are faster; launches that may run at the same time must not share it. "
            "Nothing is waited for; on "
            "the CPU the result is there on return.")
       .def("__call__", &BoundOperator::call, "tensors"_a, "named"_a,

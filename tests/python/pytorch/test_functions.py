@@ -363,3 +363,14 @@ def test_prepare_up_to_loads_what_calls_used(device):
     assert sum(operator.n == 101 for operator in _operators._operators.values()) == 2
     with pytest.raises(isofold.UsageError, match="tokens is 0"):
         ours.prepare_up_to(0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_rows_of_millions_of_elements_have_the_bits_that_they_have_without_a_workspace():
+    x = torch.randn(2, (1 << 20) + 8, device="cuda")
+    total = ours.runtime("cuda").operator("sum", n=x.shape[1], dtype="f32")
+    assert total.workspace_bytes(2) > 0
+    expected = torch.empty(2, device="cuda")
+    total.launch(x, expected)
+    assert torch.equal(ours.sum(x, -1), expected)
+    assert torch.equal(torch.ops.isofold.sum(x), expected)

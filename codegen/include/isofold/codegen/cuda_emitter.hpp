@@ -18,8 +18,8 @@ struct CudaSource {
 };
 
 /// Kernel parameters, in order: a pointer per input, a pointer per output, a row stride in elements (int64) per
-/// row-extent input and per output, the number of tokens (int64), and for Split::workspace a float pointer to
-/// tokens * workspace_floats_per_row floats. Byte-identical for plans with equal text, in every process. The plan must
+/// row-extent input and per output, the number of tokens (int64), and for Split::workspace a pointer to `workspace_bytes`
+/// of memory. Byte-identical for plans with equal text, in every process. The plan must
 /// be a GPU plan. Thread-safe. Throws UsageError when ISOFOLD_TEMPLATES points at templates that are not usable.
 CudaSource emit_cuda(const Plan& plan);
 

@@ -68,7 +68,7 @@ struct GpuShape {
   int block_threads = 32;
   int shared_bytes = 0;        // static + dynamic shared memory of a block
   int staging_bytes = 0;       // dynamic part: rows staged in shared memory
-  int workspace_floats_per_row = 0;  // split == workspace
+  int workspace_bytes_per_row = 0;   // split == workspace
 };
 GpuShape gpu_shape(const Plan& plan);
 inline bool needs_workspace(const Plan& plan) { return needs_workspace(plan.schedule()); }

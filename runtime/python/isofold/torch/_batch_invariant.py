@@ -126,7 +126,7 @@ def _native_layer_norm(x, normalized_shape, weight, bias, eps):
     inputs = [rows, *(_functions.flat(tensor, count, n).contiguous() for tensor in (weight, bias) if tensor is not None)]
     names = [None if tensor is None else NAMES[tensor.dtype] for tensor in (x, weight, bias)]
     operator = _with_statistics(n, names, eps, _operators.ordinal_of(x.device))
-    operator.launch(*inputs, y.view(rows.shape), mean.view(leading), rstd.view(leading))
+    _library.launch(operator, inputs, (y.view(rows.shape), mean.view(leading), rstd.view(leading)))
     return y, mean, rstd
 
 

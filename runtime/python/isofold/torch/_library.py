@@ -35,8 +35,13 @@ def _row_length(x, name):
     return x.size(-1)
 
 
-def _launch(operator, inputs, outputs):
-    operator.launch(*(tensor for tensor in inputs if tensor is not None), *outputs)
+def launch(operator, inputs, outputs):
+    """Launches over tensors in the operator's order; inputs that are None are left out. The first input has rows."""
+    named = {}
+    bytes = operator.workspace_bytes(inputs[0].numel() // max(1, operator.n))
+    if bytes > 0:
+        named["workspace"] = torch.empty(bytes, dtype=torch.uint8, device=inputs[0].device)
+    operator.launch(*(tensor for tensor in inputs if tensor is not None), *outputs, **named)
 
 
 def _column(weight, n, name="weight"):
@@ -52,7 +57,7 @@ def _rms_norm(x, weight, eps, weight_mode, weight_offset_one, out):
     n = _row_length(x, "x")
     options = norm_options(eps, x, weight, weight_mode=weight_mode, weight_offset_one=weight_offset_one)
     operator = find(ordinal_of(x.device), "rms_norm", n, dtype_name(x, "x"), options)
-    _launch(operator, (rows(x, n), _column(weight, n)), (out,))
+    launch(operator, (rows(x, n), _column(weight, n)), (out,))
 
 
 def _add_rms_norm(x, residual, weight, eps, weight_mode, weight_offset_one, residual_mode, y, residual_out):
@@ -69,7 +74,7 @@ def _add_rms_norm(x, residual, weight, eps, weight_mode, weight_offset_one, resi
     operator = find(ordinal_of(x.device), "add_rms_norm", n, dtype_name(x, "x"), options)
     # In place: a copy would not be written to.
     inputs = (x, residual) if y is x else (rows(x, n), rows(residual, n))
-    _launch(operator, (*inputs, _column(weight, n)), (y, residual_out))
+    launch(operator, (*inputs, _column(weight, n)), (y, residual_out))
 
 
 def _layer_norm(x, weight, bias, eps, out):
@@ -80,14 +85,14 @@ def _layer_norm(x, weight, bias, eps, out):
     if bias is None:
         options += (("bias", False),)
     operator = find(ordinal_of(x.device), "layer_norm", n, dtype_name(x, "x"), options)
-    _launch(operator, (rows(x, n), _column(weight, n), _column(bias, n, "bias")), (out,))
+    launch(operator, (rows(x, n), _column(weight, n), _column(bias, n, "bias")), (out,))
 
 
 def _of_dtype(name, x, out, names=NAMES):
     """A function of x alone, with a result of another dtype where `out` has one."""
     n = _row_length(x, "x")
     options = () if out.dtype == x.dtype else (("output_dtype", dtype_name(out, "the result", names)),)
-    _launch(find(ordinal_of(x.device), name, n, dtype_name(x, "x", names), options), (rows(x, n),), (out,))
+    launch(find(ordinal_of(x.device), name, n, dtype_name(x, "x", names), options), (rows(x, n),), (out,))
 
 
 def _like(x, dtype=None):
