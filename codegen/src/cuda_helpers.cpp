@@ -13,11 +13,11 @@ namespace isofold {
 namespace {
 
 // Every template of a helper, in the order in which generated text holds them: a helper comes after those that it calls.
-constexpr std::array<std::string_view, 46> order{
+constexpr std::array<std::string_view, 48> order{
     "wait_for_previous_kernel", "let_next_kernel_start", "load_1", "load_2", "load_4", "load_8", "load_16",
     "store_1", "store_2", "store_4", "store_8", "store_16", "widen_bf16", "widen_f16", "widen_f32", "widen_f64", "widen_e4m3", "widen_i8", "element",
     "pack_bf16", "pack_f16", "pack_f32", "pack_f64", "pack_e4m3", "pack_e4m3_by_steps", "pack_i8", "round_bf16", "round_f16",
-    "bits_of", "choose", "put_4", "take_4", "max_or_nan", "min_or_nan", "extreme_or_nan_f64", "extreme_or_nan_pair", "warp_max", "warp_min", "halve", "halve_two",
+    "bits_of", "choose", "mask_16", "mask_32", "put_4", "take_4", "max_or_nan", "min_or_nan", "extreme_or_nan_f64", "extreme_or_nan_pair", "warp_max", "warp_min", "halve", "halve_two",
     "adjacent_pairs", "cluster_arrive", "cluster_wait", "cluster_sync", "store_in_block", "store_in_block_f64"};
 
 /// First architecture that converts to 8-bit floats.

@@ -254,7 +254,8 @@ void CudaKernelWriter::write_reduction_pass() {
   const bool stores = keep && std::any_of(spec_.outputs.begin(), spec_.outputs.end(), [&](const Output& output) {
                         return !is_token_output(output) && before_[static_cast<std::size_t>(output.value)];
                       });
-  open_leaves(stores);
+  open_leaves(stores, is_masked(rows));
+  write_masks(rows);
   if (keep) write_carried();
   write_chains();
   if (keep) write_outputs_of_leaf(false);
@@ -299,7 +300,8 @@ void CudaKernelWriter::write_later_pass() {
   for (const Carried& kept : kept_)
     if (static_cast<std::size_t>(kept.pass) == pass_ && schedule_.shared_calls < shape_.leaves_per_thread)
       code_.line("float {}{}[LEAF];", name_of_node(kept.node), calls_slot_count());
-  open_leaves(false);
+  open_leaves(false, is_masked(rows));
+  write_masks(rows);
   if (schedule_.staging == Staging::shared) write_staged(false);
   if (!reread) bind_carried();
   take_calls(taken_by_pass());
@@ -399,6 +401,7 @@ void CudaKernelWriter::write_output_pass() {
   if (!loaded) load_leaves(rows, columns);
   if (schedule_.staging == Staging::shared) take_from_shared(late_row_outputs());
   open_leaves();
+  write_masks(rows);
   if (schedule_.staging == Staging::shared) write_staged(false);
   if (!reread) bind_carried();
   take_calls(late_row_outputs());

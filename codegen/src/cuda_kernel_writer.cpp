@@ -14,7 +14,8 @@ int batch_words(int block_threads) { return std::min(64, 65536 / block_threads /
 }  // namespace
 
 CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
-    : spec_(plan.spec()),
+    : masks_(masked_inputs(plan.spec())),
+      spec_(with_masked_inputs(plan.spec())),
       fold_(plan.fold()),
       schedule_(plan.gpu()),
       shape_(gpu_shape(plan)),
@@ -156,7 +157,7 @@ std::string CudaKernelWriter::parameters() const {
   return code.text();
 }
 
-void CudaKernelWriter::open_leaves(bool uses_element) {
+void CudaKernelWriter::open_leaves(bool accesses_memory, bool masks_leaf) {
   if (all_at_once()) {
     if (batch_ > 1) code_.unrolled("i", "LEAVES_PER_THREAD");
     else code_.open("{{");
@@ -164,13 +165,14 @@ void CudaKernelWriter::open_leaves(bool uses_element) {
     if (batch_ > 1) code_.unrolled("b", "BATCH");
     else code_.open("{{");
   }
-  begin_leaf(uses_element);
+  begin_leaf(accesses_memory, masks_leaf);
 }
 
 /// Of the thread's leaf inside a loop over leaves.
 const char* CudaKernelWriter::leaf_index() const { return shape_.leaves_per_thread == 1 ? "0" : "i"; }
 
-void CudaKernelWriter::begin_leaf(bool uses_element) {
+void CudaKernelWriter::begin_leaf(bool accesses_memory, bool masks_leaf) {
+  const bool uses_element = accesses_memory || masks_leaf;
   const bool has_chains = chains_ > 1 && pass_ < by_pass_.size() &&
                           std::any_of(by_pass_[pass_].begin(), by_pass_[pass_].end(), [&](int reduction) { return has_order(reduction); });
   const bool uses_index = uses_element || masked() || has_chains || schedule_.staging == Staging::shared;
@@ -184,7 +186,7 @@ void CudaKernelWriter::begin_leaf(bool uses_element) {
       expression_.bind(static_cast<int>(i), fmt::format("{}({} + e)", long_row_ ? "(int)" : "", first));
   if (has_element)
     code_.line("const {} element = first_element({}lane, {});", long_row_ ? "long long" : "int", row_warp_.empty() ? "" : row_warp_ + ", ", index);
-  if (!masked() && !(token_mask_ && uses_element)) return;
+  if (!masked() && !(token_mask_ && accesses_memory)) return;
   std::string live;
   const auto also = [&](const std::string& condition) { live += (live.empty() ? "" : " && ") + condition; };
   if (token_mask_) also("row < tokens");

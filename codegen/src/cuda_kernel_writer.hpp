@@ -9,6 +9,7 @@
 #include "code_writer.hpp"
 #include "cuda_expression.hpp"
 #include "cuda_helpers.hpp"
+#include "masked_input.hpp"
 
 namespace isofold {
 
@@ -25,7 +26,8 @@ inline constexpr int most_sums_of_a_thread = 16;
 
 /// Writes the statements of a kernel's body, section by section in the order of execution.
 /// cuda_kernel_body.cpp holds the sections, cuda_kernel_tree.cpp those above the leaves, cuda_kernel_carry.cpp what passes
-/// leave for later ones, cuda_kernel_needs.cpp what each of them needs, cuda_kernel_writer.cpp the statements for one leaf.
+/// leave for later ones, cuda_kernel_mask.cpp the masks of inputs, cuda_kernel_needs.cpp what each of them needs,
+/// cuda_kernel_writer.cpp the statements for one leaf.
 class CudaKernelWriter {
  public:
   CudaKernelWriter(const Plan& plan, CudaHelpers& helpers);
@@ -63,10 +65,11 @@ class CudaKernelWriter {
   // One leaf.
   void open_batches();
   void close_batches();
-  void open_leaves(bool uses_element = true);
-  void begin_leaf(bool uses_element);
+  void open_leaves(bool accesses_memory = true, bool masks_leaf = false);
+  void begin_leaf(bool accesses_memory, bool masks_leaf);
   void write_load(const std::vector<int>& tensors);
   void load_leaves(const std::vector<int>& rows, const std::vector<int>& columns);
+  void write_masks(const std::vector<int>& rows);
   void write_carried();
   void keep_values();
   void write_kept();
@@ -116,6 +119,7 @@ class CudaKernelWriter {
   std::string warp_extreme(int reduction);
   void write_lane_extreme(int reduction);
   bool is_token_output(const Output& output) const { return output.extent == Extent::token; }
+  bool is_masked(const std::vector<int>& rows) const;
   bool is_exact(const Carried& carried) const;  // kept as binary32 values, not as packed words
   std::string name_of_node(int index) const;
   const char* leaf_index() const;
@@ -130,7 +134,8 @@ class CudaKernelWriter {
   }
   CudaHelpers::Memory row_memory() const;
 
-  const Spec& spec_;
+  const std::vector<MaskedInput> masks_;
+  const Spec spec_;  // the plan's with masked inputs
   const Fold& fold_;
   const GpuSchedule& schedule_;
   const GpuShape shape_;

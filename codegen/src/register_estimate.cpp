@@ -3,8 +3,31 @@
 #include <algorithm>
 
 #include "carry.hpp"
+#include "masked_input.hpp"
 
 namespace isofold {
+namespace {
+
+/// Does computing a value of the Spec take the one number of this tensor? The limit of a masked input takes no register of its own.
+bool is_used_by_values(const Spec& spec, int tensor) {
+  const Spec masked = with_masked_inputs(spec);
+  std::vector<bool> needed(masked.nodes.size(), false);
+  for (const Output& output : masked.outputs) {
+    const auto more = needed_by(masked, output.value);
+    for (std::size_t i = 0; i < needed.size(); ++i) needed[i] = needed[i] || more[i];
+  }
+  const auto is_it = [&](int node) {
+    const Node& value = masked.nodes[static_cast<std::size_t>(node)];
+    return value.op == Op::input && value.tensor == tensor;
+  };
+  for (std::size_t i = 0; i < needed.size(); ++i)
+    if (const Node& node = masked.nodes[i]; needed[i] && node.op != Op::input)
+      for (int operand : {node.a, node.b, node.c})
+        if (operand >= 0 && is_it(operand)) return true;
+  return std::any_of(masked.outputs.begin(), masked.outputs.end(), [&](const Output& output) { return is_it(output.value); });
+}
+
+}  // namespace
 
 int estimated_registers(const Plan& plan) {
   const GpuShape shape = gpu_shape(plan);
@@ -15,14 +38,18 @@ int estimated_registers(const Plan& plan) {
   for (const Carried& value : carried_values(plan.spec())) carried += words_per_leaf(value.dtype, plan.fold());
   int kept = 0;
   for (const Carried& value : kept_calls(plan.spec())) kept += words_per_leaf(value.dtype, plan.fold());
-  for (const Tensor& tensor : plan.spec().inputs)
-    if (tensor.extent == Extent::token || tensor.extent == Extent::scalar) more_inputs = true;
-    else if (const int words = words_per_leaf(tensor.dtype, plan.fold()); tensor.extent == Extent::column) {
+  for (std::size_t i = 0; i < plan.spec().inputs.size(); ++i) {
+    const Tensor& tensor = plan.spec().inputs[i];
+    const int words = words_per_leaf(tensor.dtype, plan.fold());
+    if (tensor.extent == Extent::token || tensor.extent == Extent::scalar) {
+      more_inputs = more_inputs || is_used_by_values(plan.spec(), static_cast<int>(i));
+    } else if (tensor.extent == Extent::column) {
       columns += words;
       widest_column = std::max(widest_column, words);
     } else {
       rows += words;
     }
+  }
   // Fused add of 8192 bf16 on sm_90 without a bound, 8 to 64 elements per thread: 26, 40, 64 and 94 registers with late
   // weights, 30, 56, 68 and 126 with early ones.
   // Packed values count as the binary32 values that they widen to: the compiler keeps those.

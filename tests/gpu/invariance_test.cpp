@@ -54,7 +54,8 @@ void check_candidates(const std::vector<PlanSet>& sets, std::size_t most_per_set
     BitGate gate(store.target(), set.spec, set.fold);
     Call call(
         set.spec, set.fold,
-        {.tokens = set.spec.n > 8192 ? 5 : 19, .offset = set.offset, .stride_padding = set.stride_padding});
+        {.tokens = std::max<std::int64_t>(set.spec.n > 8192 ? 5 : 19, static_cast<std::int64_t>(set.integers.size())),
+         .offset = set.offset, .stride_padding = set.stride_padding, .integers = set.integers});
     for (std::size_t i = 0; i < plans.size(); ++i) {
       INFO(set.name, " ", text(plans[i].schedule()));
       const auto kernel = store.load(plans[i], images[i]);

@@ -75,7 +75,8 @@ TEST_CASE("random Specs compile for sm_80, sm_90 and sm_100, and keep the numeri
 TEST_CASE("the longest rows compile") {
   const std::shared_ptr<const Nvrtc> nvrtc = nvrtc_or_skip();
   for (const char* text : {"longest N=2147483647 (x: bf16[row]) { total: f32 = sum(x) }",
-                           "longest N=2147483647 (x: f32[row], length: i32[token]) { y: f32 = mul(x, sum(where(less(index, length), x, 0))) }"}) {
+                           "longest N=2147483647 (x: f32[row], length: i32[token]) { y: f32 = mul(x, sum(where(less(index, length), x, 0))) }",
+                           "longest N=2147483647 (x: bf16[row], length: i32[token]) { z = where(less(index, length), x, 0); y: bf16 = mul(z, sum(z)) }"}) {
     const Spec spec = parse_spec(text);
     const std::vector<Plan> plans = candidates(spec, default_fold(spec), traits_of_arch("sm_90").value());
     REQUIRE(!plans.empty());

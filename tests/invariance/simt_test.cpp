@@ -68,14 +68,16 @@ void check(std::span<const Item> items, Findings& findings) {
   std::size_t runs = 0;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const auto& [set, plan] = items[i];
-    for (const Run& run : runs_of(set->spec.n, plan.gpu().rows_per_block)) {
+    for (Run run : runs_of(set->spec.n, plan.gpu().rows_per_block)) {
+      if (run.tokens > 3) run.tokens = std::max(run.tokens, static_cast<std::int64_t>(set->integers.size()));
       const std::uint64_t variant = i % 8;  // plans of one set see different data
       const auto [call, made] =
           calls.try_emplace({set, run.tokens, variant}, set->spec, set->fold,
                             testing::CallOptions{.tokens = run.tokens,
                                                  .offset = set->offset,
                                                  .stride_padding = set->stride_padding,
-                                                 .seed = 8 * set->name.size() + variant});
+                                                 .seed = 8 * set->name.size() + variant,
+                                                 .integers = set->integers});
       ++runs;
       const std::string fault =
           simt::run_plan(batch, i, sources[i], plan, call->second, {.kind = run.order, .seed = 0});

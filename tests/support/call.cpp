@@ -20,7 +20,9 @@ Call::Call(const Spec& spec, const Fold& fold, const CallOptions& options) : spe
     HostTensor tensor(shape_of(input));
     // In even rows all tensors are of one kind; in odd rows, say, infinities of one meet zeros of another.
     const std::uint64_t seed = options.seed + 4 * i;
-    if (input.dtype == DType::i32)
+    if (input.dtype == DType::i32 && !options.integers.empty())
+      tensor.fill_integers(options.integers, options.seed);
+    else if (input.dtype == DType::i32)
       tensor.fill_integers(-3, spec.n + 3, seed);
     else if (options.ordinary_rows)
       tensor.fill(RowKind::normal, seed);

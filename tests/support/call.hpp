@@ -17,6 +17,7 @@ struct CallOptions {
   std::int64_t stride_padding = 0;  // elements between the rows of row tensors
   std::uint64_t seed = 1;
   std::uint64_t first_kind = 0;  // of row 0; the first kind shows every order of additions
+  std::vector<std::int32_t> integers = {};  // of inputs of integers, from number `seed` on; none: around 0 to N at random
   bool ordinary_rows = false;    // normal rows only, instead of one kind after the other
 };
 

@@ -38,7 +38,9 @@ class SpecWriter {
     const bool masked = choose_(3) == 0;
     if (masked) inputs += ", length: i32[token]";
     std::string body;
-    if (masked) body += definition("masked", fmt::format("where(less(index, length), x, {})", choose_(2) == 0 ? "-inf" : "0.5"));
+    const bool apart = masked && choose_(2) == 0;  // an input that nothing else uses
+    if (apart) inputs += fmt::format(", hidden: {}[row]", input_dtype());
+    if (masked) body += definition("masked", fmt::format("where(less(index, length), {}, {})", apart ? "hidden" : "x", choose_(2) == 0 ? "-inf" : "0.5"));
     for (int i = static_cast<int>(choose_(3)); i > 0; --i) body += definition("before", expression(3));
     if (choose_(6) == 0) body += definition("chosen", fmt::format("add(at(x, {}), 1)", masked ? "length" : "3i"));
     // Most have one sum; a later one may use those before it.

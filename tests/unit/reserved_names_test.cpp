@@ -22,6 +22,7 @@ const std::vector<std::string> questions{
     "qq N=515 (qa: f16[row], qc: bf16[column]) { qe = sum(mul(bf16(mul(qa, qc)), sqrt(qa))); qg: f16 = mul(bf16(add(qa, "
     "1)), sqrt(sqrt(qe))); qh: bf16 = mul(qa, qc) }",
     "qq N=65536 (qa: f32[row]) { qe = sum(qa); qg: f32 = add(qa, qe) }",
+    "qq N=4096 (qa: bf16[row], qc: f32[row], qb: i32[token]) { qd = where(less(index, qb), qa, 0); qg: bf16 = mul(qd, sum(mul(qd, where(less(index, qb), qc, 1)))) }",
     "qq N=7 (qa: bf16[row]) { qe = sum(qa); qg: bf16 = mul(qa, sqrt(qe)) }"};
 
 /// What a name of a Spec would meet: identifiers inside kernels, and those of everything before them at file scope.
