@@ -52,7 +52,8 @@ struct Run {
 /// One row, a few, and more than the rows of one block: many short ones, few long ones. Threads in their
 /// order, and in reverse.
 std::vector<Run> runs_of(std::int64_t n, std::int64_t rows_per_block) {
-  const std::int64_t many = rows_per_block + std::clamp<std::int64_t>(32768 / std::max<std::int64_t>(n, 1), 4, 32);
+  const std::int64_t few = n > 500000 ? 1 : 4;
+  const std::int64_t many = rows_per_block + std::clamp<std::int64_t>(32768 / std::max<std::int64_t>(n, 1), few, 32);
   std::vector<Run> runs{{many, simt::Order::Kind::forward}, {many, simt::Order::Kind::reversed}};
   if (n <= 8192) runs.insert(runs.end(), {{1, simt::Order::Kind::forward}, {3, simt::Order::Kind::reversed}});
   return runs;

@@ -16,18 +16,24 @@ std::atomic<bool> closing{false};
 std::atomic<std::thread::id> closer;
 std::atomic<int> generation{0};
 
+/// A thread that the interpreter does not wait for must neither take its lock again when it ends nor use what the end destroys.
+void stay_if_closing() {
+  if (!closing.load() || closer.load() == std::this_thread::get_id()) return;
+  calls.fetch_sub(1);
+  for (;;) pause();
+}
+
 }  // namespace
 
 WithoutGil::WithoutGil() {
+  // Counted before it is asked whether the interpreter ends: whoever ends it sees the call, or the call sees that.
   calls.fetch_add(1);
   state_ = PyEval_SaveThread();
+  stay_if_closing();
 }
 
 WithoutGil::~WithoutGil() {
-  if (closing.load() && closer.load() != std::this_thread::get_id()) {
-    calls.fetch_sub(1);
-    for (;;) pause();
-  }
+  stay_if_closing();
   PyEval_RestoreThread(state_);
   calls.fetch_sub(1);
 }
