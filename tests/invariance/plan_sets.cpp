@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdint>
 #include <numeric>
 #include <regex>
 #include <set>
@@ -198,6 +199,48 @@ void add_huge(std::vector<PlanSet>& sets) {
   }
 }
 
+/// Inputs that are masked where they were loaded, with limits around everything that ends in a row. x in a sum has rows of
+/// -0 too.
+void add_masks(std::vector<PlanSet>& sets, bool few) {
+  const auto add = [&](const Spec& spec, const Fold& fold) {
+    const auto n = static_cast<std::int32_t>(spec.n);
+    PlanSet set = exposed({text(spec), spec, fold});
+    set.integers = {INT32_MIN, -1, 0, 1, n - 1, n, n + 1, INT32_MAX};
+    const auto segment = static_cast<std::int32_t>(leaves_per_segment(fold, spec.n)) * fold.leaf;
+    for (const std::int32_t end : {fold.leaf, 3 * fold.leaf, segment, 2 * segment, n / 2})
+      for (const std::int32_t limit : {end - 1, end, end + 1}) set.integers.push_back(limit);
+    set.one_architecture = true;
+    sets.push_back(std::move(set));
+  };
+  for (const char* text : {
+           // A minimum, sums whose masked elements are 0 and -0; the masked input is an output, with and without a sum.
+           "lowest N=520 (x: bf16[row], length: i32[token]) { z = where(less(index, length), x, inf); low: f32 = reduce_min(z); y: bf16 = z }",
+           "total N=264 (x: f16[row], length: i32[token]) { z = where(less(index, length), x, 0); y: f16 = add(z, sum(z)) }",
+           "total N=1000 (x: f32[row], length: i32[token]) { z = where(less(index, length), x, -0); y: f32 = add(z, sum(z)) }",
+           "plain N=300 (x: bf16[row], length: i32[token]) { y: f32 = where(less(index, length), x, 0.5) }",
+           // Two masked inputs beside columns and groups of rows; limits that are computed, written down and for all tokens.
+           "both N=328 (x: bf16[row 3], other: f32[row], c: f32[column], length: i32[token]) { z = where(less(index, add(length, 1i)), x, -1); "
+           "total = sum(mul(z, where(less(index, 77i), other, inf))); high = reduce_max(z); y: f32 = fma(total, c, add(z, high)) }",
+           "scalar N=131 (x: f16[row], length: i32[scalar]) { z = where(less(index, length), x, 5.9604644775390625e-08); y: f32 = mul(z, sum(mul(z, z))) }",
+           // What is not masked in place: x is used elsewhere, or its dtype does not hold the constant.
+           "elsewhere N=264 (x: bf16[row], length: i32[token]) { high = reduce_max(where(less(index, length), x, -inf)); y: f32 = sub(x, high) }",
+           "inexact N=264 (x: bf16[row], length: i32[token]) { z = where(less(index, length), x, 0.1); y: f32 = mul(z, sum(z)) }",
+       }) {
+    const Spec spec = parse_spec(text);
+    add(spec, default_fold(spec));
+  }
+  if (few) return;
+  int number = 0;
+  for (const std::int64_t n : {1, 2, 7, 50, 100, 264, 777, 1000, 2049, 4096, 20480, 66000})
+    for (int repeat = 0; repeat < (n <= 1000 ? 3 : 1); ++repeat) {
+      const Spec spec = softmax({.n = n, .dtype = dtypes[static_cast<std::size_t>(number++ % 3)], .length = true});
+      add(spec, default_fold(spec));
+    }
+  const Spec spec = softmax({.n = 1536, .length = true});
+  for (const Fold& fold : {Fold{1, 64, 8}, {2, 16, 16}, {32, 32, 2}, {8, 256, 2}, {16, 32, 4}})
+    if (!candidates(spec, fold, traits_of_arch("sm_90").value()).empty()) add(spec, fold);
+}
+
 /// Every operator that has a name, so that none can be left out.
 void add_named(std::vector<PlanSet>& sets, bool few) {
   int number = 0;
@@ -240,6 +283,7 @@ std::vector<PlanSet> plan_sets() {
   add_folds(sets);
   add_specs(sets);
   add_layer_norms(sets);
+  add_masks(sets, false);
   add_named(sets, false);
   add_huge(sets);
   return sets;
@@ -248,6 +292,7 @@ std::vector<PlanSet> plan_sets() {
 std::vector<PlanSet> few_plan_sets() {
   std::vector<PlanSet> sets;
   add_specs(sets);
+  add_masks(sets, true);
   for (std::int64_t n : {4096, 8192}) {
     const Spec spec = layer_norm({.n = n});
     sets.push_back({text(spec), spec, default_fold(spec)});
