@@ -5,12 +5,13 @@
 #
 # Stages: build, test (ctest -L gpu), sanitize (compute-sanitizer on every template), verify (over 10^9 elements),
 # tables (tunes what runtime/tables ships), folds (the price of invariance), bench (against the alternatives, host
-# costs), operators (every named operator beside PyTorch and Triton, or those in OPERATORS), accuracy (errors beside
-# PyTorch's), chart (the origin chart, and others). Each writes its log and results to OUTPUT_FOLDER. CMAKE_ARGS are
-# given to CMake.
+# costs), operators (every named operator beside PyTorch and Triton, or those in OPERATORS), huge (rows of millions
+# with a workspace: bits and time), python (tests of the package, time of calls; build with -DISOFOLD_PYTHON=ON),
+# accuracy (errors beside PyTorch's), chart (the origin chart, and others). Each writes its log and results to
+# OUTPUT_FOLDER. CMAKE_ARGS are given to CMake.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-if [ $# -lt 2 ] || [ "$1" = --help ]; then sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; fi
+if [ $# -lt 2 ] || [ "$1" = --help ]; then sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; fi
 out=$1
 shift
 mkdir -p "$out"
@@ -76,6 +77,23 @@ stage_operators() {
       run "$isofold" bench --quiet --no-folds --no-host --op "$operator" -n 128256 --dtype f32 --tokens 1,8,32,128,512 ;;
     esac
   done 2>&1 | tee -a "$out/operators.log"
+}
+stage_huge() {
+  for operator in sum norm2 logsumexp softmax layer_norm; do
+    for n in 1048576 16777216; do
+      run "$isofold" tune --quiet --op $operator -n $n --tokens 1,2,4,16 --output "$out/huge.jsonl"
+      ISOFOLD_TABLES=$out/huge.jsonl run "$isofold" verify --quiet --op $operator -n $n --tokens 1..4 --all-schedules
+      ISOFOLD_TABLES=$out/huge.jsonl run "$isofold" bench --quiet --no-folds --no-host --op $operator -n $n --tokens 1,4,16
+    done
+  done 2>&1 | tee "$out/huge.log"
+}
+stage_python() {
+  cmake --build "$build" --target isofold_python >> "$out/build.log"
+  export PYTHONPATH=$build/python PYTHONDONTWRITEBYTECODE=1
+  ISOFOLD_SOURCE=$PWD ISOFOLD_CACHE=off run python3 -m pytest -q -p no:cacheprovider -rs tests/python > "$out/pytest.log" 2>&1 || true
+  tail -n 1 "$out/pytest.log"
+  run python3 tests/python/pytorch/block.py 2>&1 | tee "$out/block.log"
+  for tokens in 1 8 8; do run python3 tools/python/eager_time.py --tokens $tokens; done 2>&1 | tee "$out/eager.log"
 }
 stage_accuracy() {  # exit code 1: something is worse, which the table says
   run "$isofold" accuracy --quiet --all -n 4096 --markdown "$out/accuracy.md" > "$out/accuracy.log" 2>&1 || [ $? = 1 ]

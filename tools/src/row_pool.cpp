@@ -39,6 +39,7 @@ constexpr Nature natures[] = {
     {lowest, highest},  // any finite bits
     mixed,
 };
+static_assert(std::size(natures) == row_natures);
 constexpr std::uint64_t rarity = 100;
 
 /// Integers are drawn around 0 .. row_length.

@@ -8,6 +8,9 @@
 
 namespace isofold::tools {
 
+/// Natures of rows (below), that take turns in a pool.
+inline constexpr std::int64_t row_natures = 13;
+
 /// Inputs whose results the oracle has computed: rows of every nature (ordinary, of mixed magnitude,
 /// subnormal, -0.0, huge, with infinities, with NaNs, any bits), each beside the others. The same problem,
 /// number of rows and seed give the same bytes on every machine. Immutable once made; the oracle runs on all

@@ -34,11 +34,13 @@ struct Part {
 /// neighbours.
 constexpr std::int64_t sampled_tokens[] = {1, 2, 3, 5, 8, 13, 31, 32, 33, 64, 127, 200, 257};
 constexpr std::size_t plans_at_once = 32;
-constexpr std::int64_t pool_elements = std::int64_t{1} << 22;
+constexpr std::int64_t pool_elements = std::int64_t{1} << 22, most_pool_elements = std::int64_t{1} << 27;
 
+/// Rows of every nature several times; of very long ones once.
 std::int64_t pool_rows(const Spec& spec) {
-  const std::int64_t rows = std::clamp<std::int64_t>(pool_elements / std::max<std::int64_t>(spec.n, 1), 104, 1040);
-  return in_whole_groups(spec, rows);
+  const std::int64_t n = std::max<std::int64_t>(spec.n, 1);
+  const std::int64_t rows = std::clamp<std::int64_t>(pool_elements / n, 8 * row_natures, 80 * row_natures);
+  return in_whole_groups(spec, std::min(rows, std::max(row_natures, most_pool_elements / n)));
 }
 
 /// One problem on one device.
