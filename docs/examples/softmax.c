@@ -42,8 +42,8 @@ int main(void) {
   const int same = memcmp(alone, y + 17 * n, sizeof alone) == 0;
 
   char schedule[256], bits[40];
-  check(isofold_operator_query(softmax, ISOFOLD_OPERATOR_SCHEDULE, tokens, 0, schedule, sizeof schedule, NULL));
-  check(isofold_operator_query(softmax, ISOFOLD_OPERATOR_BITS_ID, 0, 0, bits, sizeof bits, NULL));
+  check(isofold_operator_query(softmax, ISOFOLD_OPERATOR_SCHEDULE, tokens, 0, 0, schedule, sizeof schedule, NULL));
+  check(isofold_operator_query(softmax, ISOFOLD_OPERATOR_BITS_ID, 0, 0, 0, bits, sizeof bits, NULL));
   printf("isofold %s, bits id %s, schedule %s\n", isofold_version(), bits, schedule);
   printf("row 17 alone and among %d: %s bits\n", tokens, same ? "the same" : "different");
   isofold_operator_release(softmax);

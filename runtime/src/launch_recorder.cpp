@@ -32,7 +32,7 @@ void LaunchCounts::add(std::int64_t tokens) noexcept {
     std::int64_t there = table_[at].tokens.load(std::memory_order_relaxed);
     if (there == 0 && table_[at].tokens.compare_exchange_strong(there, tokens, std::memory_order_relaxed)) there = tokens;
     if (there != tokens) continue;
-    table_[at].launches.fetch_add(1, std::memory_order_relaxed);
+    table_[at].launches.fetch_add(1, std::memory_order_release);  // whoever reads the count sees what it is of
     return;
   }
   others_.fetch_add(1, std::memory_order_relaxed);
@@ -40,7 +40,7 @@ void LaunchCounts::add(std::int64_t tokens) noexcept {
 
 void LaunchCounts::take(LaunchRecord& into) {
   for (Place& place : table_)
-    if (const std::uint64_t launches = place.launches.exchange(0, std::memory_order_relaxed))
+    if (const std::uint64_t launches = place.launches.exchange(0, std::memory_order_acquire))
       into.launches[place.tokens.load(std::memory_order_relaxed)] += launches;
   into.others += others_.exchange(0, std::memory_order_relaxed);
 }
@@ -98,7 +98,7 @@ void LaunchRecorder::flush() {
   if (records.empty() || failed_) return;
   try {
     add_launch_records(path_, records);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     failed_ = true;
     log_.warning(fmt::format("launches are not recorded: {}", error.what()));
   }

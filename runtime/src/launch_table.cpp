@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace isofold {
 
@@ -110,7 +111,10 @@ std::size_t LaunchTable::workspace_bytes(std::int64_t max_tokens) const {
   std::size_t most = 0;
   for (std::size_t range = 0; range < ranges_.size() && firsts_[range] <= max_tokens; ++range) {
     const std::int64_t last = range + 1 < firsts_.size() ? std::min(firsts_[range + 1] - 1, max_tokens) : max_tokens;
-    most = std::max(most, static_cast<std::size_t>(last) * choices_[with_workspace_[range]].workspace_bytes);
+    const std::size_t of_one = choices_[with_workspace_[range]].workspace_bytes;
+    if (of_one > 0 && static_cast<std::size_t>(last) > std::numeric_limits<std::size_t>::max() / of_one)
+      throw UsageError(fmt::format("max_tokens is {}: the workspace would not fit into the address space", max_tokens));
+    most = std::max(most, static_cast<std::size_t>(last) * of_one);
   }
   return most;
 }

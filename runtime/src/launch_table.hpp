@@ -21,7 +21,7 @@ namespace isofold {
 struct LaunchRange {
   std::int64_t first_tokens = 1;
   Schedule schedule;   // needs no workspace
-  std::string origin;  // "table <file>:<line>", "tuned in this process" or "cost model"
+  std::string origin;  // as Choice::origin
   bool tuned = true;   // measured, not modelled
   std::optional<Schedule> with_workspace = {};  // a faster one, for callers that hand a workspace in
 };

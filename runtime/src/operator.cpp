@@ -30,19 +30,17 @@ void Operator::prepare(std::span<const std::int64_t> tokens, const PrepareOption
 
 void Operator::prepare_up_to(std::int64_t max_tokens, const PrepareOptions& options) const {
   check_positive(max_tokens);
-  std::vector<std::int64_t> tokens = boundaries();
-  std::erase_if(tokens, [&](std::int64_t count) { return count > max_tokens; });
-  prepare(tokens, options);
+  impl_->prepare_up_to(max_tokens, alignment_class_of(spec(), options.alignment));
 }
 
-void Operator::launch(CUstream_st* stream, const RmsNormArguments& arguments, std::int64_t tokens) const {
+void Operator::launch(CUstream_st* stream, const RmsNormArguments& arguments, std::int64_t tokens, const Workspace& workspace) const {
   const RmsNormNames& names = impl_->rms_norm_names();
   names.check(arguments);
   std::array<ConstTensor, 3> inputs;
   std::array<MutableTensor, 2> outputs;
   names.order(arguments, inputs, outputs);
   impl_->launch(stream, {inputs.data(), spec().inputs.size()}, {outputs.data(), spec().outputs.size()},
-                tokens, {});
+                tokens, workspace);
 }
 
 void Operator::launch(CUstream_st* stream, std::span<const ConstTensor> inputs,

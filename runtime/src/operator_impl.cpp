@@ -135,6 +135,17 @@ void OperatorImpl::prepare(std::span<const std::int64_t> tokens, int lowest_clas
   load(table, all, lowest_class);
 }
 
+void OperatorImpl::prepare_up_to(std::int64_t max_tokens, int lowest_class) const {
+  const NvtxRange shown(nvtx_, "prepare " + spec_.op, max_tokens);
+  const std::lock_guard preparing(preparing_);
+  LaunchTable& table = this->table();
+  std::vector<std::size_t> choices;
+  for (const LaunchRange& range : table.ranges())
+    if (range.first_tokens <= max_tokens)
+      for (const std::size_t choice : table.choices_of(range.first_tokens)) choices.push_back(choice);
+  load(table, choices, lowest_class);
+}
+
 void OperatorImpl::load(LaunchTable& table, std::span<const std::size_t> choices, int lowest_class) const {
   std::vector<std::pair<std::size_t, int>> missing;
   std::vector<Plan> plans;

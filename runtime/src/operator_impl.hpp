@@ -58,6 +58,8 @@ class OperatorImpl {
 
   /// Loads the kernels of these token counts for `lowest_class` and every class above it.
   void prepare(std::span<const std::int64_t> tokens, int lowest_class) const;
+  /// The same for every token count from 1.
+  void prepare_up_to(std::int64_t max_tokens, int lowest_class) const;
   void launch(CUstream_st* stream, std::span<const ConstTensor> inputs,
               std::span<const MutableTensor> outputs, std::int64_t tokens, const Workspace& workspace) const;
 
@@ -79,7 +81,7 @@ class OperatorImpl {
   LaunchCounts* counts_;  // null unless launches are recorded
   bool writes_nothing_;  // rows are empty and there is no number per token
   RmsNormNames rms_norm_names_;
-  mutable std::mutex preparing_;  // held while a table gets kernels, so that `use` misses none; taken before mutex_
+  mutable std::mutex preparing_;  // held while kernels are prepared, so that `use` misses none; taken before mutex_
   mutable std::mutex mutex_;      // of tables_
   mutable std::vector<std::unique_ptr<LaunchTable>>
       tables_;  // replaced ones are kept: a launch may be reading them

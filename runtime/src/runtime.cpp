@@ -23,16 +23,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string absolute(const char* option, const std::string& path) {
+  std::error_code error;
+  const fs::path whole = fs::absolute(path, error);
+  if (!error) return whole.string();
+  throw UsageError(fmt::format("{} \"{}\" is relative to a working directory that is unknown: {}", option, path, error.message()));
+}
+
 std::optional<std::string> cache_folder(const Settings& settings, const RuntimeOptions& options) {
   if (options.cache_folder == "off") return std::nullopt;
   if (!options.cache_folder.empty()) {
-    std::error_code error;
-    const fs::path whole = fs::absolute(options.cache_folder, error);
-    if (!error) return whole.string();
-    throw UsageError(fmt::format("cache_folder \"{}\" is relative to a working directory that is unknown: {}",
-                                 options.cache_folder, error.message()));
+    return absolute("cache_folder", options.cache_folder);
   }
   return settings.cache.value;
+}
+
+/// File that launches are written to; empty: none. That it cannot be is said at once, not when the first launches are written.
+std::string record_file(const Settings& settings, const RuntimeOptions& options) {
+  const std::string path = options.record.empty() ? settings.record.value.value_or("") : absolute("record", options.record);
+  if (path.empty()) return path;
+  std::error_code error;
+  if (fs::is_directory(path, error)) throw UsageError(fmt::format("record \"{}\" is a folder, it must be a file", path));
+  if (!fs::is_directory(fs::path(path).parent_path(), error))
+    throw UsageError(fmt::format("record \"{}\" is in a folder that does not exist", path));
+  return path;
 }
 
 int parse_ordinal(const std::string& device) {
@@ -75,7 +89,7 @@ RuntimeImpl::RuntimeImpl(const RuntimeOptions& options)
   log_.info(fmt::format("device {}: {}", device_name_, text(device_)));
   store_ = std::make_unique<KernelStore>(std::move(target), disk_, log_, settings_.dump.value, bundles_.get());
   read_tables(options);
-  const std::string record = options.record.empty() ? settings_.record.value.value_or("") : options.record;
+  const std::string record = record_file(settings_, options);
   if (!record.empty()) recorder_ = std::make_unique<LaunchRecorder>(record, text(device_), log_);
 }
 

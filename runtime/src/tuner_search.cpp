@@ -89,7 +89,7 @@ void TunerSearch::compile() {
     try {
       all[i]->image = runtime_.store().image(all[i]->plan);
       if (all[i]->shown) all[i]->shown_image = runtime_.store().image(*all[i]->shown);
-    } catch (const Error& error) {
+    } catch (const UsageError& error) {
       refusal = error.what();
     }
     const std::lock_guard guard(mutex);

@@ -86,31 +86,34 @@ static void descriptions(isofold_runtime* runtime) {
   CHECK_OK(isofold_operator_output(op, 1, &info));
   CHECK(strcmp(info.name, "scale") == 0 && strcmp(info.extent, "token") == 0 && info.row_elements == 1 && info.groups == 1);
 
+  char header_version[32];
+  snprintf(header_version, sizeof header_version, "%d.%d.%d", ISOFOLD_VERSION_MAJOR, ISOFOLD_VERSION_MINOR, ISOFOLD_VERSION_PATCH);
+  CHECK(strcmp(isofold_version(), header_version) == 0);
   size_t needed = 0, count = 0, workspace = 1;
-  CHECK_OK(isofold_operator_query(op, ISOFOLD_OPERATOR_BITS_ID, 0, 0, NULL, 0, &needed));
+  CHECK_OK(isofold_operator_query(op, ISOFOLD_OPERATOR_BITS_ID, 0, 0, 0, NULL, 0, &needed));
   CHECK(needed == 33);
   char id[33], small[10] = "unchanged";
-  CHECK_OK(isofold_operator_query(op, ISOFOLD_OPERATOR_BITS_ID, 0, 0, id, sizeof id, NULL));
+  CHECK_OK(isofold_operator_query(op, ISOFOLD_OPERATOR_BITS_ID, 0, 0, 0, id, sizeof id, NULL));
   CHECK(strlen(id) == 32);
   CHECK_FAILS(ISOFOLD_ERROR_BUFFER, "has 33 bytes with its NUL, the buffer 10",
-              isofold_operator_query(op, ISOFOLD_OPERATOR_BITS_ID, 0, 0, small, sizeof small, &needed));
+              isofold_operator_query(op, ISOFOLD_OPERATOR_BITS_ID, 0, 0, 0, small, sizeof small, &needed));
   CHECK(small[0] == '\0' && needed == 33);
   for (int32_t what = ISOFOLD_OPERATOR_SPEC; what <= ISOFOLD_OPERATOR_SOURCE; ++what) {
-    CHECK_OK(isofold_operator_query(op, what, 5, 0, NULL, 0, &needed));
+    CHECK_OK(isofold_operator_query(op, what, 5, 0, 0, NULL, 0, &needed));
     char* text = malloc(needed);
-    CHECK_OK(isofold_operator_query(op, what, 5, 0, text, needed, NULL));
+    CHECK_OK(isofold_operator_query(op, what, 5, 0, 0, text, needed, NULL));
     CHECK(strlen(text) + 1 == needed && needed > 8);
     if (what == ISOFOLD_OPERATOR_SPEC) {
       isofold_operator_options same = {.struct_size = sizeof same, .spec = text};
       isofold_operator* again = NULL;
       char other_id[33];
       CHECK_OK(isofold_operator_create(runtime, &same, &again));
-      CHECK_OK(isofold_operator_query(again, ISOFOLD_OPERATOR_BITS_ID, 0, 0, other_id, sizeof other_id, NULL));
+      CHECK_OK(isofold_operator_query(again, ISOFOLD_OPERATOR_BITS_ID, 0, 0, 0, other_id, sizeof other_id, NULL));
       CHECK(strcmp(id, other_id) == 0);
       CHECK_OK(isofold_operator_release(again));
       same.fold = "leaf=1 lanes=2 segments=1";
       CHECK_OK(isofold_operator_create(runtime, &same, &again));
-      CHECK_OK(isofold_operator_query(again, ISOFOLD_OPERATOR_BITS_ID, 0, 0, other_id, sizeof other_id, NULL));
+      CHECK_OK(isofold_operator_query(again, ISOFOLD_OPERATOR_BITS_ID, 0, 0, 0, other_id, sizeof other_id, NULL));
       CHECK(strcmp(id, other_id) != 0);
       CHECK_OK(isofold_operator_release(again));
     }
@@ -256,6 +259,8 @@ static void bad_launches(isofold_runtime* runtime) {
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "outputs is null", isofold_operator_launch(op, &bad));
   bad = good, bad.tokens = -1;
   CHECK_FAILS(ISOFOLD_ERROR_USAGE, "tokens is -1", isofold_operator_launch(op, &bad));
+  bad = good, bad.workspace = (void*)(uintptr_t)4097, bad.workspace_bytes = 5;
+  CHECK_FAILS(ISOFOLD_ERROR_USAGE, "workspace is not aligned to 256 bytes", isofold_operator_launch(op, &bad));
   bad = good, bad.workspace_bytes = 5;
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "workspace is null, workspace_bytes is 5", isofold_operator_launch(op, &bad));
   bad = good, bad.tokens = 3;
@@ -294,13 +299,13 @@ static void bad_questions(isofold_runtime* runtime) {
   info.struct_size = 0;
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "struct_size is 0", isofold_operator_output(op, 0, &info));
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "outputs is null", isofold_operator_tensor_counts(op, &size, NULL));
-  CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "what is 6, allowed is 0 to 5", isofold_operator_query(op, 6, 1, 0, NULL, 0, &size));
+  CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "what is 6, allowed is 0 to 5", isofold_operator_query(op, 6, 1, 0, 0, NULL, 0, &size));
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "what is -1", isofold_runtime_query(runtime, -1, NULL, 0, &size));
-  CHECK_FAILS(ISOFOLD_ERROR_USAGE, "tokens is 0", isofold_operator_query(op, ISOFOLD_OPERATOR_SCHEDULE, 0, 0, NULL, 0, &size));
-  CHECK_FAILS(ISOFOLD_ERROR_USAGE, "alignment is 3 bytes", isofold_operator_query(op, ISOFOLD_OPERATOR_SCHEDULE, 1, 3, NULL, 0, &size));
-  CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "buffer and needed are both null", isofold_operator_query(op, ISOFOLD_OPERATOR_SPEC, 1, 0, NULL, 0, NULL));
-  CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "buffer is null, capacity is 9", isofold_operator_query(op, ISOFOLD_OPERATOR_SPEC, 1, 0, NULL, 9, &size));
-  CHECK_FAILS(ISOFOLD_ERROR_BUFFER, "the buffer 0", isofold_operator_query(op, ISOFOLD_OPERATOR_SPEC, 1, 0, buffer, 0, &size));
+  CHECK_FAILS(ISOFOLD_ERROR_USAGE, "tokens is 0", isofold_operator_query(op, ISOFOLD_OPERATOR_SCHEDULE, 0, 0, 0, NULL, 0, &size));
+  CHECK_FAILS(ISOFOLD_ERROR_USAGE, "alignment is 3 bytes", isofold_operator_query(op, ISOFOLD_OPERATOR_SCHEDULE, 1, 3, 0, NULL, 0, &size));
+  CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "buffer and needed are both null", isofold_operator_query(op, ISOFOLD_OPERATOR_SPEC, 1, 0, 0, NULL, 0, NULL));
+  CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "buffer is null, capacity is 9", isofold_operator_query(op, ISOFOLD_OPERATOR_SPEC, 1, 0, 0, NULL, 9, &size));
+  CHECK_FAILS(ISOFOLD_ERROR_BUFFER, "the buffer 0", isofold_operator_query(op, ISOFOLD_OPERATOR_SPEC, 1, 0, 0, buffer, 0, &size));
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "count is null", isofold_operator_boundaries(op, NULL, 0, NULL));
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "max_tokens is -1", isofold_operator_workspace(op, -1, &size));
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "bytes is null", isofold_operator_workspace(op, 1, NULL));

@@ -37,7 +37,7 @@ foreach(set_and_targets IN ITEMS "isofoldTargets ${isofold_codegen_public} ${iso
 endforeach()
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/isofoldConfig.cmake.in" "${PROJECT_BINARY_DIR}/isofoldConfig.cmake"
                               INSTALL_DESTINATION "${isofold_package_folder}")
-write_basic_package_version_file("${PROJECT_BINARY_DIR}/isofoldConfigVersion.cmake" COMPATIBILITY SameMajorVersion)
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/isofoldConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/isofoldConfig.cmake" "${PROJECT_BINARY_DIR}/isofoldConfigVersion.cmake"
         DESTINATION "${isofold_package_folder}")
 

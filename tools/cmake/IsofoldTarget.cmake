@@ -17,9 +17,14 @@ endfunction()
 
 # isofold_exports(<target> <symbols file>): a shared library that exports what the file lists, and has the project's version.
 function(isofold_exports target symbols)
+  # Before 1.0 a minor version may change what a program sees: structures of the C++ API grow.
+  set(interface_version "${PROJECT_VERSION_MAJOR}")
+  if(PROJECT_VERSION_MAJOR EQUAL 0)
+    set(interface_version "0.${PROJECT_VERSION_MINOR}")
+  endif()
   target_link_options(${target} PRIVATE "LINKER:--version-script=${symbols}")
   set_target_properties(${target} PROPERTIES
-    LINK_DEPENDS "${symbols}" VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+    LINK_DEPENDS "${symbols}" VERSION ${PROJECT_VERSION} SOVERSION ${interface_version})
 endfunction()
 
 # isofold_library(<name> <objects>...): the library isofold_<name>, made of object libraries. Inside this tree it is always

@@ -10,13 +10,19 @@
  *
  * Structures begin with struct_size, which the caller sets to their sizeof; all else may be zero. A library that is newer than
  * the caller takes what it does not have as zero; an older one takes a larger structure as long as what it does not know is
- * zero. Texts are UTF-8 and end with a NUL; they are copied.
+ * zero. isofold_const_tensor and isofold_tensor, which are passed in arrays, are as they are for good. Texts are UTF-8 and end
+ * with a NUL; they are copied.
  */
 #ifndef ISOFOLD_H
 #define ISOFOLD_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* Of this header; isofold_version() is the library's. */
+#define ISOFOLD_VERSION_MAJOR 0
+#define ISOFOLD_VERSION_MINOR 1
+#define ISOFOLD_VERSION_PATCH 0
 
 #if defined(__GNUC__)
 #define ISOFOLD_C_API __attribute__((visibility("default")))
@@ -83,7 +89,7 @@ typedef struct isofold_runtime_options {
   int32_t log_level;          /* ISOFOLD_LOG_... */
   uint32_t require;           /* ISOFOLD_REQUIRE_..., added up */
   isofold_log_callback log;   /* null: lines on standard error */
-  void* log_context;          /* passed to `log` */
+  void* log_context;          /* passed to `log`, which may be called until the runtime and its last operator are released */
   const char* const* bundles; /* bundle_count files of kernels built ahead of time (docs/ahead-of-time.md) */
   size_t bundle_count;
   const char* record; /* file to which launches are written, for `isofold tune --from`; null: ISOFOLD_RECORD, else none */
@@ -158,10 +164,10 @@ enum {
   ISOFOLD_OPERATOR_SOURCE = 5    /* the generated text: CUDA source, or LLVM IR on the CPU */
 };
 
-/* As isofold_runtime_query. The first three ignore `tokens` (>= 1) and `alignment` (bytes that every pointer and row stride is
- * a multiple of, a power of two; 0: 16). */
+/* As isofold_runtime_query. The first three ignore `tokens` (>= 1), `alignment` (bytes that every pointer and row stride is
+ * a multiple of, a power of two; 0: 16) and `workspace_bytes`, which the launch is handed. */
 ISOFOLD_C_API isofold_status isofold_operator_query(isofold_operator* op, int32_t what, int64_t tokens, int32_t alignment,
-                                                    char* buffer, size_t capacity, size_t* needed);
+                                                    size_t workspace_bytes, char* buffer, size_t capacity, size_t* needed);
 
 /* Token counts at which the schedule changes, ascending, beginning with 1. *count (not null) is how many there are, also when
  * `firsts` is null or `capacity` (of int64_t) too small, which is ISOFOLD_ERROR_BUFFER. */

@@ -34,15 +34,15 @@ TensorFacts facts_of(const Spec& spec, const std::string& name, DType dtype, Ext
 }
 
 void describe(const std::vector<TensorFacts>& tensors, std::size_t index, isofold_tensor_info* info) {
-  check_size(info, "info", first_tensor_info);
+  not_null(info, "info");
+  const std::size_t size = info->struct_size;
+  if (size < first_tensor_info || size > 65536)
+    throw Failure(ISOFOLD_ERROR_ARGUMENT, "info: struct_size is {}, it must be sizeof the structure, here {}", size, sizeof *info);
   if (index >= tensors.size()) throw Failure(ISOFOLD_ERROR_ARGUMENT, "index is {}, there are {}", index, tensors.size());
   const TensorFacts& tensor = tensors[index];
-  info->name = tensor.name.c_str();
-  info->dtype = tensor.dtype.c_str();
-  info->extent = tensor.extent.c_str();
-  info->row_elements = tensor.row_elements;
-  info->groups = tensor.groups;
-  info->element_bytes = tensor.element_bytes;
+  const isofold_tensor_info known{size, tensor.name.c_str(), tensor.dtype.c_str(), tensor.extent.c_str(),
+                                  tensor.row_elements, tensor.groups, tensor.element_bytes};
+  std::memcpy(info, &known, std::min(size, sizeof known));  // an older caller has less room
 }
 
 /// Is a buffer of `bytes` bytes long enough? Strides that are too short are left to the launch to refuse.
@@ -93,14 +93,14 @@ void prepare(const Operator& op, const isofold_prepare_options* given) {
   if (o.max_tokens != 0) op.prepare_up_to(o.max_tokens, options);
 }
 
-std::string answer(const Operator& op, std::int32_t what, std::int64_t tokens, int alignment) {
+std::string answer(const Operator& op, std::int32_t what, std::int64_t tokens, int alignment, std::size_t workspace_bytes) {
   switch (what) {
     case ISOFOLD_OPERATOR_BITS_ID: return op.bits_id();
     case ISOFOLD_OPERATOR_SPEC: return text(op.spec());
     case ISOFOLD_OPERATOR_FOLD: return text(op.fold());
-    case ISOFOLD_OPERATOR_SCHEDULE: return op.choice(tokens, alignment).schedule;
-    case ISOFOLD_OPERATOR_ORIGIN: return op.choice(tokens, alignment).origin;
-    case ISOFOLD_OPERATOR_SOURCE: return op.source(tokens, alignment);
+    case ISOFOLD_OPERATOR_SCHEDULE: return op.choice(tokens, alignment, workspace_bytes).schedule;
+    case ISOFOLD_OPERATOR_ORIGIN: return op.choice(tokens, alignment, workspace_bytes).origin;
+    case ISOFOLD_OPERATOR_SOURCE: return op.source(tokens, alignment, workspace_bytes);
     default: throw Failure(ISOFOLD_ERROR_ARGUMENT, "what is {}, allowed is 0 to {}", what, ISOFOLD_OPERATOR_SOURCE);
   }
 }
@@ -157,9 +157,11 @@ isofold_status isofold_operator_output(isofold_operator* op, size_t index, isofo
   return guarded([&] { describe(operators().find(op).outputs, index, info); });
 }
 
-isofold_status isofold_operator_query(isofold_operator* op, int32_t what, int64_t tokens, int32_t alignment, char* buffer,
-                                      size_t capacity, size_t* needed) {
-  return guarded([&] { copy_text(answer(operators().find(op).op, what, tokens, alignment == 0 ? 16 : alignment), buffer, capacity, needed); });
+isofold_status isofold_operator_query(isofold_operator* op, int32_t what, int64_t tokens, int32_t alignment, size_t workspace_bytes,
+                                      char* buffer, size_t capacity, size_t* needed) {
+  return guarded([&] {
+    copy_text(answer(operators().find(op).op, what, tokens, alignment == 0 ? 16 : alignment, workspace_bytes), buffer, capacity, needed);
+  });
 }
 
 isofold_status isofold_operator_boundaries(isofold_operator* op, int64_t* firsts, size_t capacity, size_t* count) {

@@ -54,7 +54,7 @@ struct RuntimeOptions {
   bool nvtx = false;
   /// Which messages are given; absent: ISOFOLD_LOG, else warnings and errors.
   std::optional<LogLevel> log_level = {};
-  /// Where they go; empty: lines on standard error.
+  /// Where they go, until the last handle and operator are gone; empty: lines on standard error.
   LogSink log = {};
 };
 
@@ -132,7 +132,7 @@ class Operator {
   /// without, it compiles first, or, inside a capture, throws UsageError naming the missing kernel and leaves
   /// the capture valid. Throws UsageError, before anything is written, for null or misaligned pointers, a
   /// stride below N, overlapping buffers that are not identical, or tokens < 0 or too large.
-  void launch(CUstream_st* stream, const RmsNormArguments& arguments, std::int64_t tokens) const;
+  void launch(CUstream_st* stream, const RmsNormArguments& arguments, std::int64_t tokens, const Workspace& workspace = {}) const;
 
   /// The general form: tensors in the Spec's order. With a workspace of at least `workspace_bytes(tokens)` a launch over few long rows
   /// may be faster; with less, or none, the bits are the same. UsageError also for a workspace that is null or not aligned to

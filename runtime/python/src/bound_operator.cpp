@@ -56,8 +56,10 @@ void check_no_gpu_before_fork(const std::string& device) {
       "multiprocessing's \"spawn\" or \"forkserver\", or use device=\"cpu\" here");
 }
 
-void check_no_gradient(nb::handle tensor, std::string_view name) {
-  if (exchange_api_of(tensor) == nullptr) return;  // others refuse by themselves, or have no gradients
+void check_plain(nb::handle tensor, std::string_view name) {
+  if (exchange_api_of(tensor) == nullptr) return;  // others refuse by themselves, or have nothing of the kind
+  if (nb::hasattr(tensor, "is_neg") && nb::cast<bool>(tensor.attr("is_neg")()))
+    refuse(fmt::format("{0} is a negated view, whose memory holds other numbers: pass {0}.resolve_neg()", name));
   const nb::object needed = nb::getattr(tensor, "requires_grad", nb::none());
   if (!needed.is(Py_True)) return;
   const nb::object torch = module_if_loaded("torch");
@@ -239,7 +241,7 @@ std::vector<nb::object> BoundOperator::collect(const nb::args& places, const nb:
     if (!objects[i].is_valid() || objects[i].is_none())
       refuse(fmt::format("{} needs {} '{}', which was not passed", op,
                          tensors_[i].output ? "an output" : "the input", tensors_[i].name));
-    check_no_gradient(objects[i], tensors_[i].name);
+    check_plain(objects[i], tensors_[i].name);
   }
   return objects;
 }

@@ -96,7 +96,7 @@ CUstream_st* stream_of(nanobind::handle stream, std::span<const TensorView> view
 /// suit.
 Rows check_tensor(const Spec& spec, const TensorFacts& facts, const TensorView& view);
 
-/// Throws UsageError for a tensor that PyTorch would have to differentiate.
-void check_no_gradient(nanobind::handle tensor, std::string_view name);
+/// Throws UsageError for a tensor that PyTorch would have to differentiate, or whose memory does not hold its numbers.
+void check_plain(nanobind::handle tensor, std::string_view name);
 
 }  // namespace isofold::python

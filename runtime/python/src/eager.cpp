@@ -2,14 +2,17 @@
 
 #include <isofold/error.hpp>
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <compare>
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "bound_operator.hpp"
 #include "python_calls.hpp"
@@ -132,7 +135,7 @@ struct Key {
   std::int32_t device = 0;  // -1: the CPU
   std::uint32_t eps = 0;    // bits
   std::array<std::uint8_t, most_tensors> dtypes{};
-  bool operator==(const Key&) const = default;
+  auto operator<=>(const Key&) const = default;
 };
 constexpr std::uint8_t absent = 255;
 
@@ -247,7 +250,6 @@ class Eager {
 
  private:
   struct Entry {
-    Key key;
     nb::object object;        // that holds the operator
     const BoundOperator* op;  // null: there is none
   };
@@ -255,9 +257,12 @@ class Eager {
   static nb::object not_taken() { return nb::borrow(Py_NotImplemented); }
 
   const BoundOperator* find(const Key& key, double eps) {
-    for (const Entry& entry : entries_)
-      if (entry.key == key) [[likely]]
-        return entry.op;
+    if (key == last_.key && last_.known) [[likely]]
+      return last_.op;
+    if (const auto found = entries_.find(key); found != entries_.end()) {
+      last_ = {key, found->second.op, true};
+      return found->second.op;
+    }
     nb::list dtypes;
     for (const std::uint8_t dtype : key.dtypes) {
       if (dtype == absent)
@@ -267,7 +272,8 @@ class Eager {
     }
     nb::object object = resolve_(key.n, nb::tuple(dtypes), eps, key.device);
     const BoundOperator* const op = object.is_none() ? nullptr : nb::inst_ptr<BoundOperator>(object);
-    entries_.push_back({key, std::move(object), op});
+    entries_.emplace(key, Entry{std::move(object), op});
+    last_ = {key, op, true};
     return op;
   }
 
@@ -298,7 +304,12 @@ class Eager {
 
   nb::object resolve_;
   bool reduces_;
-  std::vector<Entry> entries_;
+  std::map<Key, Entry> entries_;
+  struct {
+    Key key;
+    const BoundOperator* op = nullptr;
+    bool known = false;
+  } last_;  // most calls are like the one before
 };
 
 /// The exception that nanobind is to translate.
@@ -321,6 +332,8 @@ PyObject* call_eager(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
         ->call({arguments[0], arguments[1], arguments[2]}, n, eps, {arguments[5], arguments[6], arguments[7]})
         .release()
         .ptr();
+  } catch (const abi::__forced_unwind&) {
+    throw;  // CPython ends the thread
   } catch (...) {
     pending = std::current_exception();
   }

@@ -63,13 +63,13 @@ void bind_runtime(nb::module_& m) {
                           "none. tables: tuning tables, bundles: files of "
                           "kernels that `isofold bundle` built. require_bundled: compile nothing; "
                           "require_tuned: launch nothing that was not measured. "
-                          "record: file for the token counts that are launched. Raises UsageError when the "
+                          "record: file for the token counts that are launched. nvtx: show calls to a profiler. Raises UsageError when the "
                           "device cannot be used or a file not be read.")
       .def(
           "__init__",
           [](HeldRuntime* self, const std::string& device, const std::string& cache_folder,
              std::vector<std::string> tables, std::vector<std::string> bundles, bool require_bundled,
-             bool require_tuned, const std::string& record) {
+             bool require_tuned, const std::string& record, bool nvtx) {
             RuntimeOptions options;
             options.device = device;
             options.cache_folder = cache_folder;
@@ -78,13 +78,14 @@ void bind_runtime(nb::module_& m) {
             options.require_bundled = require_bundled;
             options.require_tuned = require_tuned;
             options.record = record;
+            options.nvtx = nvtx;
             Runtime runtime = open(options);
             const Home home(runtime);
             new (self) HeldRuntime(std::move(runtime), home);
           },
           "device"_a = "", "cache_folder"_a = "", "tables"_a = std::vector<std::string>{},
           "bundles"_a = std::vector<std::string>{}, "require_bundled"_a = false, "require_tuned"_a = false,
-          "record"_a = "")
+          "record"_a = "", "nvtx"_a = false)
       .def_prop_ro(
           "device_name", [](const HeldRuntime& self) { return self.description().device_name(); },
           "\"cuda:0\" or \"cpu\".")
@@ -114,7 +115,7 @@ void bind_operator(nb::module_& m) {
   nb::class_<Choice>(m, "Choice", "What an operator runs for a token count.")
       .def_ro("schedule", &Choice::schedule)
       .def_ro("origin", &Choice::origin,
-              "\"table <file>:<line>\", \"tuned in this process\" or \"cost model\".")
+              "\"table <file>:<line>\", \"tuned in this process\", \"cost model\", or \"bundle <file> (<one of these>)\".")
       .def("__repr__", [](const Choice& self) {
         return "isofold.Choice(\"" + self.schedule + "\", from " + self.origin + ")";
       });
@@ -179,7 +180,7 @@ void bind_operator(nb::module_& m) {
            "Enqueues the computation. Tensors by place (inputs, then outputs, in the Spec's order) or by "
            "name. On a GPU `stream` is "
            "the address of a stream or a stream object; the framework's current one when it is absent. "
-           "`workspace` is an array of the device, contiguous, of any dtype and at least workspace_bytes() bytes, with which a few "
+           "`workspace` is an array of the device, contiguous, aligned to 256 bytes, of any dtype and at least workspace_bytes() bytes, with which a few "
            "very long rows are faster; launches that may run at the same time must not share it. "
            "Nothing is waited for; on "
            "the CPU the result is there on return.")
@@ -188,24 +189,24 @@ void bind_operator(nb::module_& m) {
            "of several.")
       .def(
           "choice",
-          [](const BoundOperator& self, std::int64_t tokens, int alignment) {
-            return self.op().choice(tokens, alignment);
+          [](const BoundOperator& self, std::int64_t tokens, int alignment, std::size_t workspace_bytes) {
+            return self.op().choice(tokens, alignment, workspace_bytes);
           },
-          "tokens"_a, "alignment"_a = 16, "The schedule for a token count, and why it is used.")
+          "tokens"_a, "alignment"_a = 16, "workspace_bytes"_a = 0, "The schedule for a token count, and why it is used.")
       .def(
           "plan",
-          [](const BoundOperator& self, std::int64_t tokens, int alignment) {
-            return text(self.op().plan(tokens, alignment));
+          [](const BoundOperator& self, std::int64_t tokens, int alignment, std::size_t workspace_bytes) {
+            return text(self.op().plan(tokens, alignment, workspace_bytes));
           },
-          "tokens"_a, "alignment"_a = 16)
+          "tokens"_a, "alignment"_a = 16, "workspace_bytes"_a = 0)
       .def(
           "source",
-          [](const BoundOperator& self, std::int64_t tokens, int alignment) {
+          [](const BoundOperator& self, std::int64_t tokens, int alignment, std::size_t workspace_bytes) {
             const Operator& op = self.op();
             const WithoutGil others_run;
-            return op.source(tokens, alignment);
+            return op.source(tokens, alignment, workspace_bytes);
           },
-          "tokens"_a, "alignment"_a = 16, "The generated text: CUDA source, or LLVM IR on the CPU.")
+          "tokens"_a, "alignment"_a = 16, "workspace_bytes"_a = 0, "The generated text: CUDA source, or LLVM IR on the CPU.")
       .def(
           "boundaries", [](const BoundOperator& self) { return self.op().boundaries(); },
           "First token counts of the ranges that have a schedule each.")

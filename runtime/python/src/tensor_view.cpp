@@ -93,6 +93,9 @@ void TensorView::read_interface(const nb::object& interface, nb::handle object, 
   tensor.shape = sizes_.data();
   if (!strides.is_none()) tensor.strides = sizes_.data() + tensor.ndim;
   tensor.device = {cuda ? dlpack::cuda : dlpack::cpu, cuda ? -1 : 0};
+  // The interface itself does not say which GPU.
+  if (cuda && nb::hasattr(object, "__dlpack_device__"))
+    tensor.device.index = nb::cast<int>(nb::int_(nb::object(object.attr("__dlpack_device__")())[1]));
   if (cuda && fields.contains("stream") && !nb::object(fields["stream"]).is_none())
     stream = nb::cast<std::uintptr_t>(fields["stream"]);
   owner_ = interface;

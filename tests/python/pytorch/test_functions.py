@@ -246,6 +246,8 @@ def test_the_generic_operators_take_torch_tensors(device):
     assert same_bits(out, y)
     with torch.enable_grad(), pytest.raises(isofold.UsageError, match="x requires a gradient"):
         operator(x.requires_grad_(), weight)
+    with pytest.raises(isofold.UsageError, match="x is a negated view"):
+        operator(torch._neg_view(x), weight)
 
 
 def test_usual_calls_skip_the_dispatcher(device, monkeypatch):

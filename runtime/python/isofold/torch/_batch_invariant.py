@@ -282,4 +282,5 @@ def batch_invariant_mode(devices=None, operators=None):
 def coverage():
     """A list of Coverage: for every overridden operator and device what Isofold takes, how many calls it took, and why how many
     others went to PyTorch. Counts go on until the process ends."""
-    return [dataclasses.replace(counts, passed=dict(counts.passed)) for counts in _counts.values()]
+    with _lock:
+        return [dataclasses.replace(counts, passed=dict(counts.passed)) for counts in _counts.values()]
