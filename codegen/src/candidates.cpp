@@ -135,6 +135,7 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
       add_stagings(out, spec, fold, device, schedule);
     }
   }
+  const std::size_t of_one_block = out.size();
   for (int blocks : {2, 4, 8, 16}) {
     if (blocks == 16 && (spec.n <= long_row || !has_clusters(device))) continue;
     for (int threads = 128; threads <= 1024; threads *= 2) {
@@ -148,6 +149,9 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
       add_stagings(out, spec, fold, device, schedule);
     }
   }
+  // There one block is many times slower, and its code, with all segments of a warp written out, takes long to compile.
+  if (spec.n > longest_cluster_row && has_clusters(device) && out.size() > of_one_block)
+    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(of_one_block));
   if (spec.n > longest_cluster_row) add_large_splits(out, spec, fold, device, base);
   return out;
 }
