@@ -46,7 +46,7 @@ struct Handles {
     return isofold_operator_prepare(op, &options);
   }
   isofold_status launch(CUstream_st* stream, std::span<const ConstTensor> inputs, std::span<const MutableTensor> outputs,
-                        std::int64_t tokens) const {
+                        std::int64_t tokens, void* workspace = nullptr, std::size_t workspace_bytes = 0) const {
     std::vector<isofold_const_tensor> in;
     std::vector<isofold_tensor> out;
     for (const ConstTensor& tensor : inputs) in.push_back({tensor.data, tensor.row_stride, 0});
@@ -59,6 +59,8 @@ struct Handles {
     options.output_count = out.size();
     options.tokens = tokens;
     options.stream = stream;
+    options.workspace = workspace;
+    options.workspace_bytes = workspace_bytes;
     return isofold_operator_launch(op, &options);
   }
 
@@ -82,6 +84,28 @@ TEST_CASE("launches through the C API have the oracle's bits") {
               CHECK_MESSAGE(handles.launch(stream, inputs, outputs, count) == ISOFOLD_OK, isofold_last_error());
             }) == "");
     }
+  }
+}
+
+TEST_CASE("a row of a million elements uses the caller's workspace: the same bits") {
+  const Runtime memory = gpu();
+  const DeviceArena arena(memory, std::size_t{64} << 20);
+  const Spec spec = softmax({.n = (std::int64_t{1} << 20) + 8});
+  const Handles handles(text(spec));
+  std::size_t bytes = 0;
+  REQUIRE(isofold_operator_workspace(handles.op, 1, &bytes) == ISOFOLD_OK);
+  REQUIRE(bytes > 0);
+  std::string schedule(300, '\0');
+  REQUIRE(isofold_operator_query(handles.op, ISOFOLD_OPERATOR_SCHEDULE, 1, 0, bytes, schedule.data(), schedule.size(), nullptr) == ISOFOLD_OK);
+  CHECK(contains(schedule, "split=workspace"));
+  const DeviceBuffer workspace(memory.impl()->context(), bytes);
+  for (const std::size_t given : {bytes, std::size_t{0}}) {
+    Call call(spec, default_fold(spec), {.tokens = 1, .seed = 3});
+    CHECK(fault_on_device(arena, call, [&](CUstream_st* stream, std::span<const ConstTensor> inputs,
+                                           std::span<const MutableTensor> outputs, std::int64_t count) {
+            CHECK_MESSAGE(handles.launch(stream, inputs, outputs, count, given > 0 ? workspace.data() : nullptr, given) == ISOFOLD_OK,
+                          isofold_last_error());
+          }) == "");
   }
 }
 
