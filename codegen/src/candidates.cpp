@@ -18,6 +18,10 @@ constexpr int longest_share = 128;
 constexpr std::int64_t long_row = 65536;
 /// Longer rows keep more multiprocessors busy than a cluster has, in spite of the further launches.
 constexpr std::int64_t longest_cluster_row = 524288;
+/// The code of more, all written out, takes many seconds to compile, and more blocks were always faster.
+constexpr int most_segments_of_a_warp = 16;
+/// Registers of a block that its lanes' chains take at most: 16 of each of 1024 threads.
+constexpr int most_chain_registers = 16384;
 /// Above it calls wait in shared memory where that lets more blocks in; shorter rows have blocks enough.
 constexpr std::int64_t shortest_shared_calls = 16384;
 
@@ -38,6 +42,24 @@ void add_shared_calls(std::vector<Plan>& out, const Spec& spec, const Fold& fold
   }
 }
 
+/// Registers of a thread for the chains of its lanes: a chain for each segment of its warp and each sum of a pass.
+int chain_registers(const Plan& plan) {
+  std::ptrdiff_t sums = 0;
+  for (const std::vector<int>& pass : passes(plan.spec()))
+    sums = std::max(sums, std::count_if(pass.begin(), pass.end(), [&](int node) {
+                      return plan.spec().nodes[static_cast<std::size_t>(node)].op == Op::sum;
+                    }));
+  const GpuShape shape = gpu_shape(plan);
+  return shape.segments_per_warp * shape.lanes_per_thread * static_cast<int>(sums) * (is_wide(plan.spec()) ? 2 : 1);
+}
+
+/// Would the schedule's blocks be better more and smaller ones?
+bool is_crowded(const Plan& plan) {
+  const GpuShape shape = gpu_shape(plan);
+  return plan.gpu().blocks_per_row > 1 &&
+         (shape.segments_per_warp > most_segments_of_a_warp || chain_registers(plan) * shape.block_threads > most_chain_registers);
+}
+
 /// The schedule with two register bounds, as many resident blocks as the kernel's registers allow and about half; rows
 /// that do not stay in registers need no bound.
 void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
@@ -45,6 +67,7 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
   schedule.resident_blocks = 1;
   const PlanResult plan = make_plan(spec, fold, schedule, device);
   if (!plan) return;
+  if (is_crowded(plan.value())) return;
   if (schedule.staging != Staging::registers) {
     out.push_back(plan.value());
     return;
@@ -124,7 +147,7 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
   for (int threads = std::min(4, fold.lanes); threads <= 1024; threads *= 2) {
     const std::int64_t share = (row_leaves + threads - 1) / threads * fold.leaf;
     if (share > longest_share && threads < 512) continue;
-    if (share > longest_share && threads < 1024 && spec.n <= long_row) continue;
+    if (share > longest_share && threads < 1024 && (spec.n <= long_row || spec.n > longest_cluster_row)) continue;
     if (threads > 32 && threads > 2 * row_leaves) continue;
     if (threads < 32 && row_leaves > 4 * threads) continue;
     GpuSchedule schedule = base;
@@ -149,7 +172,7 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
       add_stagings(out, spec, fold, device, schedule);
     }
   }
-  // There one block is many times slower, and its code, with all segments of a warp written out, takes long to compile.
+  // There one block is many times slower, and its code takes longest to compile.
   if (spec.n > longest_cluster_row && has_clusters(device) && out.size() > of_one_block)
     out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(of_one_block));
   if (spec.n > longest_cluster_row) add_large_splits(out, spec, fold, device, base);

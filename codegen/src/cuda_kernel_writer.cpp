@@ -8,6 +8,9 @@
 namespace isofold {
 namespace {
 
+/// Rows whose batches are cut to what their columns leave free: chains and the tree take the other registers.
+constexpr std::int64_t long_row = 65536;
+
 /// Registers of a thread that a batch of loaded leaves may fill: half of those that a full block leaves to a thread.
 int batch_words(int block_threads) { return std::min(64, 65536 / block_threads / 2 - 8); }
 
@@ -44,6 +47,9 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
     int words = 0;
     for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), Extent::row))
       words += words_per_leaf(spec_.inputs[static_cast<std::size_t>(tensor)].dtype, fold_);
+    if (spec_.n > long_row)
+      for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), Extent::column))
+        words += words_per_leaf(spec_.inputs[static_cast<std::size_t>(tensor)].dtype, fold_);
     while (batch_ > 1 && (batch_ * words > batch_words(shape_.block_threads) || (!shape_.looped && shape_.leaves_per_thread % batch_ != 0))) --batch_;
   }
   keep_values();

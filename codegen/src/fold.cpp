@@ -24,7 +24,9 @@ constexpr std::int64_t longest_of_32_segments = 40960;
 constexpr std::int64_t longest_of_64_segments = 65536;
 /// Longer ones have so many segments that a warp can keep one in its registers, up to a cluster of 16 blocks of 1024 threads.
 constexpr std::int64_t most_elements_of_a_lane = 64;
-constexpr std::int64_t most_segments = 512;
+constexpr std::int64_t most_segments = 1024;
+/// Of binary64, whose chains take two registers.
+constexpr std::int64_t most_wide_segments = 512;
 /// 128 bytes.
 constexpr std::int64_t leaves_per_cache_line = 8;
 
@@ -81,7 +83,8 @@ Fold default_fold(const Spec& spec) {
   if (spec.n > long_row) {
     const auto elements = [&](std::int64_t segments) { return (each(segments) + 31) / 32 * fold.leaf; };
     most = spec.n <= longest_of_32_segments ? 32 : 64;
-    while (spec.n > longest_of_64_segments && most < most_segments && elements(most) > most_elements_of_a_lane) most *= 2;
+    const std::int64_t limit = is_wide(spec) ? most_wide_segments : most_segments;
+    while (spec.n > longest_of_64_segments && most < limit && elements(most) > most_elements_of_a_lane) most *= 2;
     while (most > 16 && busy_percent(most) < 85) most /= 2;
     fold.segments = static_cast<int>(most);
     fold.lanes = 32;
