@@ -30,6 +30,7 @@ TEST_CASE("help names every sub-command and every exit code") {
     CHECK(own.status == 0);
     CHECK(contains(own.output, "--json"));
     CHECK(contains(own.output, "Exit codes: 0 success; 1 a check failed"));
+    CHECK_FALSE(contains(own.output, "Excludes"));
   }
   CHECK(world.run({"--version"}).output.starts_with("isofold "));
 }
@@ -39,7 +40,13 @@ TEST_CASE("a wrong command line is refused with what was passed and what is allo
   const Refused cases[] = {
       {{}, "--help"},
       {{"polish"}, "\"polish\" is no sub-command; there are tune, inspect"},
-      {{"inspect", "--polish"}, "--polish"},
+      {{"inspect", "--polish"}, "\"--polish\" is no option here (see isofold inspect --help)"},
+      {{"accuracy", "--polish", "8"}, "\"--polish\" is no option"},
+      {{"inspect", "polish"}, "\"polish\" is one word too many"},
+      {{"--polish"}, "\"--polish\" is no option here (see isofold --help)"},
+      {{"--op", "sum", "inspect"}, "\"--op\" is no option here"},
+      {{"table", "merge", "a", "--ouput", "b"}, "\"--ouput\" is no option here (see isofold table merge --help)"},
+      {{"cache", "polish"}, "\"polish\" is no sub-command; there are list, verify, prune, clear"},
       {{"inspect", "--op", "sofmax"}, "\"sofmax\"; allowed are rms_norm, add_rms_norm, gated_rms_norm"},
       {{"inspect", "--dtype", "int8"}, "\"int8\"; allowed are f32, bf16, f16, "},
       {{"inspect", "--weight-mode", "twice"}, "\"twice\"; allowed are f32, after_cast"},
@@ -96,12 +103,21 @@ TEST_CASE("with --json an error is a document too") {
   const CommandWorld world;
   CHECK(world.json({"inspect", "-n", "x"}, 2).at("error").at("kind") == "usage");
   CHECK(world.json({"inspect", "--polish"}, 2).at("error").at("kind") == "usage");
+  CHECK(contains(world.run({"--json", "polish"}).errors, "\"polish\" is no sub-command"));
 }
 
 TEST_CASE("a wrong environment variable is refused by name") {
   CommandWorld world;
   world.set("ISOFOLD_THREADS", "many");
   world.refused({"doctor"}, "ISOFOLD_THREADS is \"many\"; allowed: 1 to");
+}
+
+TEST_CASE("doctor names variables that look like settings and are none") {
+  CommandWorld world;
+  world.set("ISOFOLD_REQUIRED", "bundled");
+  const Json doctor = Json::parse(world.run({"--json", "doctor"}).output);
+  CHECK(contains(doctor.at("runtime").at("ISOFOLD_REQUIRED").at("missing").get<std::string>(), "not read"));
+  CHECK_FALSE(doctor.at("runtime").contains("ISOFOLD_CACHE"));
 }
 
 TEST_CASE("doctor says what is here, what is missing and how to get it, and where settings come from") {

@@ -56,7 +56,7 @@ TEST_CASE("what is no configuration is refused") {
   const auto refused = [&](const std::string& a, const std::string& words) { world.refused({"explain", a, "rms_norm -n 64"}, words); };
   refused("nonsense", "is neither a named operator");
   refused("rms_norm -n 64,65", "-n has 2 values");
-  refused("rms_norm --oops", "is no operator");
+  refused("rms_norm --oops 3", "is no operator: \"--oops\" is not known here");
   refused("rms_norm N=4 {", "at");
   write_text(world.path("x.cu"), "int main() {}");
   refused(world.path("x.cu"), "is no generated kernel");

@@ -69,6 +69,11 @@ TEST_CASE("options of other operators are refused") {
   options = named("softmax");
   options.scale = "much";
   CHECK(contains(refusal(options), "scale is \"much\"; allowed is a number"));
+  options.scale = "2 temperature=on";  // one value, not two options
+  CHECK(refusal(options) == "--scale is \"2 temperature=on\"; allowed is one word");
+  options = named("rms_norm");
+  options.weight_dtype = "f32 ";
+  CHECK(refusal(options) == "--weight-dtype is \"f32 \"; allowed is one word");
   options = named("rms_norm");
   options.groups = "0";
   CHECK(contains(refusal(options), "groups is 0, allowed is 1 to"));

@@ -4,6 +4,9 @@
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "commands.hpp"
 #include "programs.hpp"
@@ -184,9 +187,20 @@ void examine_cache(Findings& out, const Settings& settings) {
             "isofold cache prune");
 }
 
+/// Variables that look like settings and are none: slips of the pen, which change nothing.
+void examine_unknown_variables(Findings& out, const Settings& settings) {
+  const std::vector<SettingLine> known = describe(settings);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view name = std::string_view(*entry).substr(0, std::string_view(*entry).find('='));
+    if (name.starts_with("ISOFOLD_") && std::none_of(known.begin(), known.end(), [&](const SettingLine& line) { return line.variable == name; }))
+      out.off(name, "no variable of Isofold: it is not read", "correct its name, see below, or unset it");
+  }
+}
+
 /// What a Runtime with no further options would be, and the tables that it reads.
-void examine_runtime(Findings& out, const std::string& device) {
+void examine_runtime(Findings& out, const Settings& settings, const std::string& device) {
   out.section("Runtime", "runtime");
+  examine_unknown_variables(out, settings);
   std::optional<Runtime> runtime;
   try {
     runtime = open_runtime(device);
@@ -236,7 +250,7 @@ int run_doctor(const Console& console, const DoctorArguments& options) {
   examine_compilers(out, settings, driver_major);
   examine_python(out);
   examine_cache(out, settings);
-  examine_runtime(out, options.device);
+  examine_runtime(out, settings, options.device);
   examine_settings(out, console, settings);
   out.document["missing"] = out.missing;
   console.document(out.document);

@@ -18,8 +18,9 @@ OperatorLine parse_operator_line(const std::string& line) {
   try {
     app.parse(line);
   } catch (const CLI::ParseError& error) {
+    const std::vector<std::string> unknown = app.remaining();
     throw UsageError(fmt::format("\"{}\" is no operator: {} (written as on the command line: --op rms_norm -n 4096)", line,
-                                 error.what()));
+                                 unknown.empty() ? error.what() : fmt::format("\"{}\" is not known here", unknown.front())));
   }
   return parsed;
 }

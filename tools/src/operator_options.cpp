@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <isofold/codegen/named_spec.hpp>
 #include <isofold/error.hpp>
 
@@ -17,7 +18,14 @@ Spec OperatorOptions::make_spec(std::int64_t row_length) const {
   if (no_weight && no_bias && !weight_dtype.empty()) throw UsageError("--weight-dtype: there is neither a weight nor a bias");
   std::string words;
   const auto add = [&](std::string_view key, std::string_view value, bool given) {
-    if (given) words += fmt::format("{}{}={}", words.empty() ? "" : " ", key, value);
+    if (!given) return;
+    // Behind a space the text would have another option.
+    if (value.find(' ') != value.npos) {
+      std::string option(key);
+      std::replace(option.begin(), option.end(), '_', '-');
+      throw UsageError(fmt::format("--{} is \"{}\"; allowed is one word", option, value));
+    }
+    words += fmt::format("{}{}={}", words.empty() ? "" : " ", key, value);
   };
   add("output_dtype", output_dtype, !output_dtype.empty());
   add("weight", "off", no_weight);
