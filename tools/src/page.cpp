@@ -30,8 +30,8 @@ th,td{text-align:right;padding:5px 10px;border-bottom:1px solid var(--rule);whit
 .left{text-align:left;white-space:normal;min-width:9em}
 thead th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}
 .facts th{width:1%;min-width:7em;color:var(--soft);font-weight:600}
-.facts th,.facts td{text-align:left;vertical-align:top;white-space:normal}
-.facts td{overflow-wrap:anywhere}
+.facts th,.facts td{text-align:left;vertical-align:top}
+.facts td{white-space:normal;overflow-wrap:anywhere}
 :focus-visible{outline:2px solid var(--isofold);outline-offset:2px}
 pre.listing{white-space:pre;overflow-x:auto;max-height:70vh}
 .map td,.map th{white-space:nowrap}
@@ -53,7 +53,7 @@ dt{font-weight:600;font-size:.9rem;margin-top:8px}
 dd{margin:0}
 code{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 pre{white-space:pre-wrap;background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:12px}
-@media (max-width:640px){svg.wide{display:none}svg.narrow{display:block}main{padding:20px 12px 40px}h1{font-size:1.3rem}}
+@media (max-width:640px){svg.wide{display:none}svg.narrow{display:block}main{padding:20px 12px 40px}.facts th{white-space:normal}h1{font-size:1.3rem}}
 )";
 
 }  // namespace
