@@ -20,6 +20,14 @@ def test_every_named_operator_has_the_spec_of_its_defaults(cpu):
         assert summary
 
 
+def test_dtypes_are_what_numpy_has_for_them(cpu):
+    for dtype in ("f32", "float32", np.float32, np.dtype("float32"), rows(1, 1).dtype):
+        assert cpu.operator("sum", n=64, dtype=dtype).spec == isofold.spec("sum", 64, "f32")
+    assert cpu.operator("sum", n=64, dtype=np.int8, output_dtype=np.float32).outputs[0].dtype == "f32"
+    with pytest.raises(isofold.UsageError, match='dtype is "float"; allowed are f32'):
+        cpu.operator("sum", n=64, dtype=float)
+
+
 def test_the_functional_form_makes_its_results(cpu):
     x, weight = rows(5, 64), rows(1, 64)[0]
     norm = cpu.operator("rms_norm", n=64, dtype="f32", eps=1e-5)

@@ -16,8 +16,10 @@ constexpr std::pair<std::string_view, std::string_view> other_names[] = {
     {"float32", "f32"},        {"bfloat16", "bf16"}, {"float16", "f16"},
     {"float8_e4m3fn", "e4m3"}, {"int8", "i8"},       {"float64", "f64"}};
 
-/// Isofold's name of a dtype for that of NumPy or PyTorch; any other name as it is.
-std::string dtype_name(std::string name) {
+/// Isofold's name of a dtype that is named as NumPy and PyTorch do, or is theirs (NumPy's are types, too: numpy.float32); any
+/// other name as it is.
+std::string dtype_name(nb::handle dtype) {
+  std::string name = nb::str(PyType_Check(dtype.ptr()) ? dtype.attr("__name__") : nb::borrow(dtype)).c_str();
   if (name.starts_with("torch.")) name.erase(0, 6);
   for (const auto& [other, ours] : other_names)
     if (name == other) return std::string(ours);
@@ -47,8 +49,7 @@ std::string option_word(const std::string& op, const std::string& key, nb::handl
   if (!is_name(key)) throw UsageError(fmt::format("{}: no option is called \"{}\"", op, key));
   if (bool flag = false; nb::try_cast(value, flag)) return key + (flag ? "=on" : "=off");
   if (const std::string number = number_text(value); !number.empty()) return key + "=" + number;
-  std::string name = nb::str(value).c_str();
-  if (key.ends_with("dtype")) name = dtype_name(std::move(name));
+  const std::string name = key.ends_with("dtype") ? dtype_name(value) : nb::str(value).c_str();
   if (!is_name(name))
     throw nb::type_error(fmt::format("{}: {} is {}, it must be True, False, a number or a name", op, key,
                                      nb::repr(value).c_str())
@@ -62,7 +63,7 @@ Spec spec_by_name(const std::string& op, std::int64_t n, nb::handle dtype, const
   std::string words;
   for (const auto& [key, value] : options)
     if (!value.is_none()) words += option_word(op, nb::str(key).c_str(), value) + " ";
-  return named_spec(op, n, named_dtype(dtype_name(nb::str(dtype).c_str())), words);
+  return named_spec(op, n, named_dtype(dtype_name(dtype)), words);
 }
 
 }  // namespace isofold::python
