@@ -7,6 +7,9 @@
 
 namespace isofold {
 
+/// Rounds of a kernel's loop over leaves that are loaded together, at most.
+inline constexpr int most_rounds_of_a_batch = 8;
+
 /// A value of the row that is kept for later passes or outputs, in the smallest form that keeps its bits: an input as it
 /// was stored, a rounded value in its dtype, anything else in binary32.
 struct Carried {

@@ -241,10 +241,12 @@ void CudaKernelWriter::write_reduction_pass() {
   declare_words(rows);
   declare_words(columns);
   if (keep) declare_carried();
-  open_leaves();
-  write_load(rows);
-  write_load(columns);
-  code_.close();
+  if (!rows.empty() || !columns.empty()) {
+    open_leaves();
+    write_load(rows);
+    write_load(columns);
+    code_.close();
+  }
   if (schedule_.staging == Staging::registers) {
     loaded_columns_ = columns;
     if (schedule_.early_weights) write_early_weights();

@@ -221,11 +221,15 @@ std::string CudaKernelWriter::in_workspace(int reduction) const {
   return fmt::format("(row * {} + {}) * BLOCKS_PER_ROW", reductions_.size(), place_of(reduction));
 }
 
-/// The sums of a pass that another kernel has made.
+/// The sums of a pass that another kernel has made: those that this one uses.
 void CudaKernelWriter::write_workspace_sums() {
+  const std::vector<bool> needed = needed_in(part_);
+  std::vector<int> used = pass_reductions();
+  std::erase_if(used, [&](int reduction) { return !needed[static_cast<std::size_t>(reduction)]; });
+  if (used.empty()) return;
   code_.blank();
   code_.comment("Segment tree across the blocks of the row.");
-  for (const int reduction : pass_reductions()) {
+  for (const int reduction : used) {
     const std::string sums = own("block_sums", reduction);
     code_.line("const {}* const {} = workspace + {};", helpers_.real(), sums, in_workspace(reduction));
     write_segment_tree(reduction, sums, "BLOCKS_PER_ROW", schedule_.blocks_per_row);

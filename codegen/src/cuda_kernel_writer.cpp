@@ -41,8 +41,10 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
   token_mask_ = schedule_.rows_per_block > 1;
   if (token_mask_) expression_.set_row_length("row < tokens ? ROW_LENGTH : 0");
   if (!reductions_.empty()) exchanged_ = shape_.warps_per_row * (schedule_.split == Split::cluster ? schedule_.blocks_per_row : 1);
-  long_row_ = segment_leaves * fold_.segments * fold_.leaf > std::numeric_limits<std::int32_t>::max();
-  batch_ = static_cast<int>(shape_.looped ? std::min(shape_.rounds, 8) : shape_.leaves_per_thread);
+  // Those of lanes and batches that end behind the last segment too: nothing that is computed may overflow.
+  const std::int64_t last_segment = std::max(segment_leaves, (std::int64_t{shape_.rounds} + most_rounds_of_a_batch) * fold_.lanes);
+  long_row_ = (segment_leaves * (fold_.segments - 1) + last_segment) * fold_.leaf > std::numeric_limits<std::int32_t>::max();
+  batch_ = static_cast<int>(shape_.looped ? std::min(shape_.rounds, most_rounds_of_a_batch) : shape_.leaves_per_thread);
   if (schedule_.staging != Staging::registers) {
     int words = 0;
     for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), Extent::row))

@@ -93,6 +93,10 @@ std::string gpu_rule(const Spec& spec, const Fold& fold, const GpuSchedule& s, c
     return fmt::format("{} elements per thread, at most {} are unrolled: staging=reread has a loop", elements, max_elements_unrolled);
   if (shape.looped && shape.lanes_per_thread > 1)
     return fmt::format("{} elements per thread: a loop over them takes one lane per thread, not {}", elements, shape.lanes_per_thread);
+  if (std::max((std::int64_t{shape.rounds} + most_rounds_of_a_batch) * fold.lanes, shape.leaves_per_thread + most_rounds_of_a_batch) >
+      std::numeric_limits<std::int32_t>::max())
+    return fmt::format("{} leaves per thread, {} of a lane: a kernel counts those of a thread and of a segment in 32 bits",
+                       shape.leaves_per_thread, shape.rounds);
   if (s.staging != Staging::reread && reductions(spec).empty())
     return "a spec without a reduction has nothing that waits: staging=reread";
   if (s.staging == Staging::shared && carried_values(spec).empty())

@@ -83,6 +83,14 @@ TEST_CASE("the longest rows compile") {
     for (const std::string& fault : faults_of(*nvrtc, plans.front())) FAIL_CHECK(fault);
     for (const std::string& fault : faults_of(*nvrtc, plans.back())) FAIL_CHECK(fault);
   }
+  // The row ends below 2^31, lanes and batches behind its end do not.
+  const Spec spec = parse_spec("longest N=2147483639 (x: f32[row], z: f32[row]) { total: f32 = sum(mul(x, z)) }");
+  for (const Fold& fold : {Fold{2, 32, 1}, Fold{1, 32, 2}, Fold{1, 16, 4}}) {
+    const GpuSchedule schedule{.threads_per_row = fold.lanes, .rows_per_block = 32 / fold.lanes, .staging = Staging::reread, .vector = 1};
+    const Plan plan = make_plan(spec, fold, schedule, traits_of_arch("sm_90").value()).value();
+    CHECK(emit_cuda(plan).text.find("const long long element") != std::string::npos);
+    for (const std::string& fault : faults_of(*nvrtc, plan)) FAIL_CHECK(fault);
+  }
 }
 
 TEST_CASE(

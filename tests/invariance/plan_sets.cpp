@@ -119,6 +119,9 @@ void add_specs(std::vector<PlanSet>& sets) {
            // Several sums: with columns in a later one, and independent ones.
            "three N=332 (x: f16[row], z: f32[row], c: f32[column]) { first = sum(mul(x, c)); next = sum(mul(add(z, first), c)); last = "
            "sum(mul(x, x)); y: f32 = add(mul(x, first), mul(next, last)); early: bf16 = z }",
+           // A sum that a later pass alone uses, and one that takes nothing from the rows.
+           "variance N=4100 (x: bf16[row]) { d = sub(x, div(sum(x), N)); y: f32 = div(sum(mul(d, d)), N) }",
+           "count N=2050 (x: bf16[row], length: i32[token]) { count = sum(where(less(index, length), 1, 0)); y: bf16 = mul(x, count) }",
            "moments N=65 (x: f32[row]) { first = sum(x); second = sum(mul(x, x)); y: f32 = fma(x, first, second) }",
            // Inputs of 8 bits, alone and beside wider ones; columns of several rows; single elements.
            "bytes N=300 (x: e4m3[row], z: i8[row], c: e4m3[column]) { total = sum(mul(x, z)); y: bf16 = fma(x, total, mul(z, c)) }",

@@ -58,6 +58,18 @@ TEST_CASE("generated text is complete and holds just what it uses") {
   }
 }
 
+TEST_CASE("a kernel reads the sums of the workspace that it uses, and no others") {
+  const Spec spec = parse_spec("variance N=8192 (x: bf16[row]) { mean = div(sum(x), N); d = sub(x, mean); y: f32 = div(sum(mul(d, d)), N) }");
+  const GpuSchedule schedule{.threads_per_row = 128, .blocks_per_row = 4, .split = Split::workspace, .staging = Staging::reread, .vector = 8};
+  const std::string text = emit_cuda(make_plan(spec, {8, 32, 16}, schedule, traits_of_arch("sm_90").value()).value()).text;
+  const std::string second = text.substr(text.find("isofold_variance_partial_sums_2("));
+  const std::string outputs = second.substr(second.find("isofold_variance_outputs("));
+  CHECK(second.substr(0, second.size() - outputs.size()).find("const float mean = ") != std::string::npos);
+  CHECK(outputs.find("block_sums_2") != std::string::npos);
+  CHECK(outputs.find("block_sums =") == std::string::npos);
+  CHECK(outputs.find("mean") == std::string::npos);
+}
+
 TEST_CASE("markers are checked") {
   CHECK(fill_template("store_16", {{"suffix", "_x"}, {"qualifier", ".cs"}}).find("store_16_x(") != std::string::npos);
   CHECK_THROWS_AS(fill_template("store_16", {{"suffix", "_x"}}), InternalError);

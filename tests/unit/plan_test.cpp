@@ -87,6 +87,19 @@ TEST_CASE("make_plan names the broken rule") {
   CHECK(rule(spec_of(515), {.threads_per_row = 32, .vector = 2}).find("must divide") != std::string::npos);
 }
 
+TEST_CASE("a kernel counts the leaves of a segment and of a thread in 32 bits") {
+  const Spec longest = parse_spec("longest N=2147483647 (x: f32[row]) { y: f32 = sum(x) }");
+  const auto rule_of = [&](const Fold& fold, int threads, int rows) {
+    return make_plan(longest, fold, GpuSchedule{.threads_per_row = threads, .rows_per_block = rows, .staging = Staging::reread, .vector = 1}, h100)
+        .broken_rule();
+  };
+  CHECK(rule_of({1, 32, 1}, 32, 1) == "67108864 leaves per thread, 67108864 of a lane: a kernel counts those of a thread and of a segment in 32 bits");
+  CHECK(rule_of({1, 1, 1}, 1, 32).find("in 32 bits") != std::string::npos);
+  CHECK(rule_of({1, 1, 32}, 1, 32).find("in 32 bits") != std::string::npos);
+  CHECK(rule_of({1, 32, 2}, 32, 1) == "");
+  CHECK(rule_of({2, 32, 1}, 32, 1) == "");
+}
+
 TEST_CASE("the grid covers the rows and refuses to overflow") {
   const Spec spec = spec_of(4096);
   const auto plan = make_plan(spec, default_fold(spec), GpuSchedule{.threads_per_row = 64, .rows_per_block = 4, .vector = 8}, h100).value();
