@@ -211,11 +211,15 @@ std::vector<TunerSearch::Entry*> TunerSearch::survivors(std::vector<Entry>& entr
 
 TokenResult TunerSearch::race(std::int64_t tokens, double seconds) {
   std::vector<Entry> entries = this->entries(tokens);
-  // Heats take candidates of every fold in the order of their rank, so that a short budget leaves out the
-  // unlikely ones.
+  // Heats take what the operator launches now, so that a record is replaced by nothing slower, then candidates of every fold in
+  // the order of their rank, so that a short budget leaves out the unlikely ones.
   std::vector<Entry*> order;
   for (Entry& entry : entries) order.push_back(&entry);
-  const auto rank = [&](const Entry* entry) {
+  const LaunchTable& table = op_.table();
+  std::vector<std::string> used;
+  for (const std::size_t choice : table.choices_of(tokens)) used.push_back(text(table.plan(choice, alignment_classes - 1).schedule()));
+  const auto rank = [&](const Entry* entry) -> std::ptrdiff_t {
+    if (entry->family == 0 && std::find(used.begin(), used.end(), text(entry->candidate->plan.schedule())) != used.end()) return -1;
     const auto first = std::find_if(entries.begin(), entries.end(),
                                     [&](const Entry& e) { return e.family == entry->family; });
     return entry - &*first;
@@ -238,7 +242,10 @@ TokenResult TunerSearch::race(std::int64_t tokens, double seconds) {
   TokenResult result;
   result.tokens = tokens;
   for (const Entry& entry : entries) {
-    if (entry.stage == 0) continue;
+    if (entry.stage == 0) {
+      ++result.not_raced;
+      continue;
+    }
     const Timing timing{.schedule = entry.candidate->plan.schedule(),
                         .fold = families_[entry.family].fold,
                         .microseconds = entry.measurement.microseconds,

@@ -1,8 +1,11 @@
 // The tuner and its bit gate on the CPU backend; tests/gpu has the same on a GPU.
+#include <isofold/codegen/candidates.hpp>
+#include <isofold/codegen/cost_model.hpp>
 #include <isofold/tuner.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -10,6 +13,8 @@
 
 #include "bench_timing.hpp"
 #include "bit_gate.hpp"
+#include "launch_table.hpp"
+#include "operator_impl.hpp"
 #include "runtime_impl.hpp"
 
 using namespace isofold;
@@ -116,6 +121,26 @@ TEST_CASE("tuning over folds knows the fastest of all") {
   CHECK(result.tokens[0].timings.size() == 1);
   CHECK(result.tokens[0].best_any_fold.microseconds > 0);
   CHECK(result.tokens[0].best_any_fold.microseconds <= result.tokens[0].timings.front().microseconds);
+}
+
+TEST_CASE("out of time, what was launched before has had its turn, and what had none is counted") {
+  const Runtime runtime = cpu();
+  Operator op = runtime.rms_norm({.n = 4096});
+  const std::vector<Plan> plans = candidates(op.spec(), op.fold(), runtime.device());
+  const Plan& unlikely = plans[by_cost(plans, 1).back()];
+  const TableRecord record{.spec = text(op.spec()),
+                           .fold = text(op.fold()),
+                           .device = text(runtime.device()),
+                           .environment = "",
+                           .ranges = {{.first_tokens = 1, .schedule = unlikely.schedule(), .microseconds = 1, .measured_tokens = 1}},
+                           .origin = "a test"};
+  op.impl()->use(ranges_of(record, op.spec(), op.fold(), runtime.device(), record.origin));
+  REQUIRE(op.choice(1).schedule == text(unlikely.schedule()));
+  const TuneResult result = tune(op, {.tokens = {1}, .seconds = 1e-6, .any_fold = true});
+  REQUIRE(result.tokens.size() == 1);
+  const std::vector<Timing>& timings = result.tokens[0].timings;
+  CHECK(std::any_of(timings.begin(), timings.end(), [&](const Timing& timing) { return timing.schedule == unlikely.schedule(); }));
+  CHECK(result.tokens[0].not_raced > 0);
 }
 
 TEST_CASE("a caller who stops gets what is known") {

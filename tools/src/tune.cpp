@@ -117,6 +117,7 @@ double price(const TokenResult& result) {
 Json to_json(const TokenResult& result, const TableRecord& record, bool folds) {
   Json json = {{"tokens", result.tokens},
                {"schedule", text(chosen(result, record).schedule)},
+               {"not_raced", result.not_raced},
                {"timings", Json::array()}};
   for (const Timing& timing : result.timings) json["timings"].push_back(to_json(timing));
   if (folds) {
@@ -202,6 +203,14 @@ Json tune_one(const Console& console, const TuneArguments& options, const Runtim
                  console.bad(interrupted() ? "interrupted:" : "out of time:"), result.not_measured.size(),
                  counted(static_cast<std::int64_t>(tuning.tokens.size()), "token count"),
                  interrupted() ? "what is known is kept" : "raise --seconds");
+  std::size_t hurried = 0, most_left_out = 0;
+  for (const TokenResult& one : result.tokens) {
+    hurried += one.not_raced > 0;
+    most_left_out = std::max(most_left_out, one.not_raced);
+  }
+  if (hurried > 0)
+    console.line("{} at {} up to {} schedules had no turn: raise --seconds", console.bad(interrupted() ? "interrupted:" : "out of time:"),
+                 counted(static_cast<std::int64_t>(hurried), "token count"), most_left_out);
   console.line(
       "{} schedules compiled in {:.1f} s, compared with the oracle in {:.1f} s, measured in {:.1f} s",
       result.candidates, result.compile_seconds, result.verify_seconds, result.measure_seconds);

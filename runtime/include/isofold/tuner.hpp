@@ -39,6 +39,7 @@ struct TokenResult {
   std::int64_t tokens = 0;
   std::vector<Timing> timings;  // of the operator's fold; the finalists first, fastest first
   Timing best_any_fold;         // with any_fold: the fastest of every fold (microseconds 0 otherwise)
+  std::size_t not_raced = 0;    // schedules, of every fold, for which no time was left: the least likely ones
 };
 
 struct TuneResult {
