@@ -74,7 +74,7 @@ void CudaKernelWriter::write_shared_calls(std::size_t kept, bool to_shared) {
   const std::string name = name_of_node(kept_[kept].node);
   const std::size_t before = kept * static_cast<std::size_t>(fold_.leaf) / 4;
   const std::string per_leaf = kept_.size() > 1 ? fmt::format("{} * LEAF / 4", kept_.size()) : "LEAF / 4";
-  const std::string piece = fmt::format("i * {}{} + p", fold_.leaf == 4 && kept_.size() == 1 ? "1" : "(" + per_leaf + ")", before ? fmt::format(" + {}", before) : "");
+  const std::string piece = fmt::format("{} * {}{} + p", leaf_index(), fold_.leaf == 4 && kept_.size() == 1 ? "1" : "(" + per_leaf + ")", before ? fmt::format(" + {}", before) : "");
   const bool has_registers = schedule_.shared_calls < shape_.leaves_per_thread;
   if (has_registers) code_.open("if (i < SHARED_LEAVES) {{");
   code_.unrolled("p", "LEAF / 4");

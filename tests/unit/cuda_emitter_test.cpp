@@ -70,6 +70,14 @@ TEST_CASE("a kernel reads the sums of the workspace that it uses, and no others"
   CHECK(outputs.find("mean") == std::string::npos);
 }
 
+TEST_CASE("calls of a thread's only leaf wait in shared memory without a number of the leaf") {
+  const Spec spec = parse_spec("soft N=1024 (x: bf16[row]) { z = exp(sub(x, reduce_max(x))); y: bf16 = div(z, sum(z)) }");
+  const GpuSchedule schedule{.threads_per_row = 128, .vector = 8, .shared_calls = 1};
+  const std::string text = emit_cuda(make_plan(spec, {8, 32, 4}, schedule, traits_of_arch("sm_90").value()).value()).text;
+  CHECK(text.find("kept + (0 * (LEAF / 4) + p)") != std::string::npos);
+  CHECK(text.find("kept + (i *") == std::string::npos);  // there is no loop that declares it
+}
+
 TEST_CASE("markers are checked") {
   CHECK(fill_template("store_16", {{"suffix", "_x"}, {"qualifier", ".cs"}}).find("store_16_x(") != std::string::npos);
   CHECK_THROWS_AS(fill_template("store_16", {{"suffix", "_x"}}), InternalError);
