@@ -11,8 +11,8 @@ Spec layer_norm(const LayerNormOptions& options) {
   body += fmt::format(
       "total = sum({0}); centre = div(total, N); d = sub({0}, centre); squares = sum(mul(d, d)); "
       "rest = div(sum(d), N); variance = max(sub(div(squares, N), mul(rest, rest)), 0); "
-      "r = div(1, sqrt(add(variance, {1}))); ",
-      h, options.eps);
+      "r = {1}; ",
+      h, inverse_root(y, fmt::format("add(variance, {})", options.eps)));
   std::string result = "mul(sub(d, rest), r)";
   if (options.weight) inputs += fmt::format(", weight: {}", column);
   if (options.bias) inputs += fmt::format(", bias: {}", column);

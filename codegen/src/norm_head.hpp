@@ -22,6 +22,12 @@ struct NormHead {
   std::string row, y_row;        // extents of rows and of the output y
 };
 
+/// 1 / sqrt(%) in a norm whose output has dtype `y`. Only binary32 shows which of the two it is: div of sqrt is rounded twice,
+/// and adds a tenth to the mean error; it is shorter.
+inline std::string inverse_root(std::string_view y, const std::string& of) {
+  return y == name_of(DType::f32) ? fmt::format("rsqrt({})", of) : fmt::format("div(1, sqrt({}))", of);
+}
+
 /// Throws UsageError for n outside 0..max_row_length, an eps that is negative or not finite and groups outside
 /// 1..max_groups.
 template <class Options>

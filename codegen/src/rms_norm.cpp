@@ -9,7 +9,7 @@ namespace isofold {
 
 Spec rms_norm(const RmsNormOptions& options) {
   auto [inputs, h, body, y, residual, column, row, y_row] = norm_head("rms_norm", options);
-  body += fmt::format("total = sum(mul({0}, {0})); r = div(1, sqrt(add(div(total, N), {1}))); ", h, options.eps);
+  body += fmt::format("total = sum(mul({0}, {0})); r = {1}; ", h, inverse_root(options.quantize ? "" : y, fmt::format("add(div(total, N), {})", options.eps)));
   std::string result = fmt::format("mul({}, r)", h);
   if (options.gated) inputs += fmt::format(", gate: {}{}", name_of(options.dtype), row);
   if (options.weight) {

@@ -209,7 +209,8 @@ TEST_CASE("rms_norm means what its options say") {
         float total = h[0] * h[0];
         for (std::int64_t i = 1; i < n; ++i)
           total = std::fma(h[static_cast<std::size_t>(i)], h[static_cast<std::size_t>(i)], total);
-        const float r = 1.0f / std::sqrt(total / 5.0f + 1e-3f);
+        const float v = total / 5.0f + 1e-3f;
+        const float r = other == DType::f32 ? static_cast<float>(1 / std::sqrt(static_cast<double>(v))) : 1.0f / std::sqrt(v);
         for (std::int64_t i = 0; i < n; ++i) {
           float y = h[static_cast<std::size_t>(i)] * r;
           if (options.weight) {

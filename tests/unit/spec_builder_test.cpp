@@ -219,6 +219,7 @@ TEST_CASE("every operation has a name in C++ that means what the text's means") 
       {"exp(x)", [](auto&, Value x, Value, Value) { return exp(x); }},
       {"exp_nonpositive(x)", [](auto&, Value x, Value, Value) { return exp_nonpositive(x); }},
       {"log(x)", [](auto&, Value x, Value, Value) { return log(x); }},
+      {"rsqrt(x)", [](auto&, Value x, Value, Value) { return rsqrt(x); }},
       {"sigmoid(x)", [](auto&, Value x, Value, Value) { return sigmoid(x); }},
       {"silu(x)", [](auto&, Value x, Value, Value) { return silu(x); }},
       {"tanh(x)", [](auto&, Value x, Value, Value) { return tanh(x); }},

@@ -34,6 +34,7 @@ const Reference references[] = {
     {"exp_nonpositive", [](double x) { return std::exp(x); }, -std::numeric_limits<double>::infinity(), 71},
     {"log", [](double x) { return std::log(x); }},
     {"sigmoid", sigmoid},
+    {"rsqrt", [](double x) { return 1 / std::sqrt(x); }},
     {"silu", [](double x) { return x / (1 + std::exp(-x)); }},
     {"tanh", [](double x) { return std::tanh(x); }},
     {"erf", [](double x) { return std::erf(x); }},

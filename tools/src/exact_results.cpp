@@ -43,6 +43,7 @@ constexpr ExactFunction exact_functions[] = {
     {"tanh", [](Real x) { return std::tanh(x); }, false},
     {"erf", [](Real x) { return std::erf(x); }, false},
     {"gelu", [](Real x) { return x / 2 * std::erfc(-x * half_root); }, false},
+    {"rsqrt", [](Real x) { return 1 / std::sqrt(x); }, false},
     {"gelu_tanh", [](Real x) { return x * sigmoid(two_by_root_pi * (x + 0.044715L * x * x * x)); }, false},
 };
 

@@ -100,6 +100,7 @@ class Value {
   friend Value exp(const Value& a) { return apply("exp", {a}); }
   friend Value exp_nonpositive(const Value& a) { return apply("exp_nonpositive", {a}); }
   friend Value log(const Value& a) { return apply("log", {a}); }
+  friend Value rsqrt(const Value& a) { return apply("rsqrt", {a}); }
   friend Value sigmoid(const Value& a) { return apply("sigmoid", {a}); }
   friend Value silu(const Value& a) { return apply("silu", {a}); }
   friend Value tanh(const Value& a) { return apply("tanh", {a}); }
