@@ -32,12 +32,12 @@ bool has_errors(const Spec& spec) {
   return std::any_of(spec.outputs.begin(), spec.outputs.end(), is_measured);
 }
 
-/// More rows where a row gives one number: errors are counted by results.
+/// More rows where a row gives one number: errors are counted by results, and the worst hundredth has to be a fair number of them.
 std::int64_t rows_for(const Spec& spec) {
   const bool long_outputs = std::any_of(spec.outputs.begin(), spec.outputs.end(),
                                         [](const Output& output) { return output.extent == Extent::row; });
-  const std::int64_t elements = std::int64_t{1} << (long_outputs ? 19 : 21);
-  const std::int64_t rows = std::clamp<std::int64_t>(elements / spec.n, 8, 1024), whole = groups(spec);
+  const std::int64_t elements = std::int64_t{1} << (long_outputs ? 20 : 25);
+  const std::int64_t rows = std::clamp<std::int64_t>(elements / spec.n, 8, 8192), whole = groups(spec);
   return (rows + whole - 1) / whole * whole;
 }
 
