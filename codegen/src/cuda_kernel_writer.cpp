@@ -8,7 +8,7 @@
 namespace isofold {
 namespace {
 
-/// Rows whose batches are cut to what their columns leave free: chains and the tree take the other registers.
+/// Rows whose batches are cut to what columns and chains leave free.
 constexpr std::int64_t long_row = 65536;
 
 /// Registers of a thread that a batch of loaded leaves may fill: half of those that a full block leaves to a thread.
@@ -46,13 +46,17 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
   long_row_ = (segment_leaves * (fold_.segments - 1) + last_segment) * fold_.leaf > std::numeric_limits<std::int32_t>::max();
   batch_ = static_cast<int>(shape_.looped ? std::min(shape_.rounds, most_rounds_of_a_batch) : shape_.leaves_per_thread);
   if (schedule_.staging != Staging::registers) {
-    int words = 0;
-    for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), Extent::row))
-      words += words_per_leaf(spec_.inputs[static_cast<std::size_t>(tensor)].dtype, fold_);
-    if (spec_.n > long_row)
-      for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), Extent::column))
+    int words = 0, room = batch_words(shape_.block_threads);
+    const auto count = [&](Extent extent) {
+      for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), extent))
         words += words_per_leaf(spec_.inputs[static_cast<std::size_t>(tensor)].dtype, fold_);
-    while (batch_ > 1 && (batch_ * words > batch_words(shape_.block_threads) || (!shape_.looped && shape_.leaves_per_thread % batch_ != 0))) --batch_;
+    };
+    count(Extent::row);
+    if (spec_.n > long_row) {
+      count(Extent::column);
+      if (schedule_.blocks_per_row == 1) room -= chains_;  // all the row's segments are one block's
+    }
+    while (batch_ > 1 && (batch_ * words > room || (!shape_.looped && shape_.leaves_per_thread % batch_ != 0))) --batch_;
   }
   keep_values();
 }

@@ -135,7 +135,6 @@ inline constexpr unsigned CU_MEMHOSTALLOC_PORTABLE = 1;
   X(cuStreamCreate, (CUstream * stream, unsigned flags))                                                     \
   X(cuStreamDestroy_v2, (CUstream stream))                                                                   \
   X(cuStreamSynchronize, (CUstream stream))                                                                  \
-  X(cuStreamGetCtx, (CUstream stream, CUcontext * context))                                                  \
   X(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus * status))                                  \
   X(cuThreadExchangeStreamCaptureMode, (CUstreamCaptureMode * mode))                                         \
   X(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode))                                    \

@@ -110,13 +110,6 @@ void Context::check_process() const {
                                  info_.name));
 }
 
-bool Context::owns(CUstream stream) const {
-  if (stream == nullptr) return true;
-  CUcontext context = nullptr;
-  driver_->check(api().cuStreamGetCtx(stream, &context), "cuStreamGetCtx");
-  return context == handle_;
-}
-
 void Context::synchronize() const {
   const CurrentContext current(*this);
   driver_->check(api().cuCtxSynchronize(), "cuCtxSynchronize");

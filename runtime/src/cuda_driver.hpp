@@ -79,8 +79,6 @@ class Context {
   bool forked() const;
   /// UsageError when it is.
   void check_process() const;
-  /// True for a stream of this device's primary context, and for the null stream.
-  bool owns(cuda::CUstream stream) const;
   /// Waits for all work of the device's context.
   void synchronize() const;
   /// Bytes of device memory that are free now.

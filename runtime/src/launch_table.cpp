@@ -28,7 +28,7 @@ std::vector<LaunchRange> modelled_ranges(const Spec& spec, const Fold& fold, con
   return ranges;
 }
 
-std::vector<LaunchRange> ranges_of(const TableRecord& record, const Spec& spec, const Fold& fold,
+std::vector<LaunchRange> launch_ranges(const TableRecord& record, const Spec& spec, const Fold& fold,
                                    const DeviceTraits& device, const std::string& origin) {
   std::vector<LaunchRange> ranges;
   for (const TableRange& range : record.ranges) {
@@ -45,7 +45,7 @@ std::vector<LaunchRange> chosen_ranges(const TuningTable& table, const Spec& spe
                                        const DeviceTraits& device, Log& log) {
   if (const TableRecord* record = table.find(spec, fold, device)) {
     try {
-      return ranges_of(*record, spec, fold, device, "table " + record->origin);
+      return launch_ranges(*record, spec, fold, device, "table " + record->origin);
     } catch (const UsageError& error) {
       log.warning(fmt::format("{}: not used: {}", record->origin, error.what()));
     }

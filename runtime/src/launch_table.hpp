@@ -35,7 +35,7 @@ std::vector<LaunchRange> modelled_ranges(const Spec& spec, const Fold& fold, con
 
 /// The ranges of a table record, all of them schedules that make_plan accepts; the schedules that it does not
 /// accept for this device throw UsageError.
-std::vector<LaunchRange> ranges_of(const TableRecord& record, const Spec& spec, const Fold& fold,
+std::vector<LaunchRange> launch_ranges(const TableRecord& record, const Spec& spec, const Fold& fold,
                                    const DeviceTraits& device, const std::string& origin);
 
 /// What an operator launches that no bundle has: the ranges of the table's record, else the cost model's. A record that does

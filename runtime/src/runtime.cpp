@@ -12,12 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "embedded_tables.hpp"
 #include "operator_impl.hpp"
 #include "runtime_impl.hpp"
 
 namespace isofold {
-
-const std::vector<std::pair<std::string_view, std::string_view>>& embedded_tables();
 
 namespace {
 

@@ -57,7 +57,7 @@ void note_last_counts(std::vector<TableRange>& ranges, const std::vector<TokenRe
 
 }  // namespace
 
-std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results) {
+std::vector<TableRange> table_ranges(const std::vector<TokenResult>& results) {
   std::vector<TableRange> ranges;
   std::int64_t previous_tokens = 0;
   for (const TokenResult& result : results) {
@@ -102,11 +102,11 @@ TuneResult tune(Operator& op, const TuneOptions& options) {
                    .fold = text(op.fold()),
                    .device = text(impl.runtime().device()),
                    .environment = environment_of(impl.runtime()),
-                   .ranges = ranges_of(result.tokens),
+                   .ranges = table_ranges(result.tokens),
                    .origin = "tuned in this process"};
   note_last_counts(result.record.ranges, result.tokens);
   if (!result.record.ranges.empty())
-    impl.use(ranges_of(result.record, op.spec(), op.fold(), impl.runtime().device(), result.record.origin));
+    impl.use(launch_ranges(result.record, op.spec(), op.fold(), impl.runtime().device(), result.record.origin));
   return result;
 }
 

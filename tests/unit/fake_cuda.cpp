@@ -105,7 +105,6 @@ ISOFOLD_FAKE cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction, void** a
 ISOFOLD_FAKE cuStreamCreate(CUstream* stream, unsigned) { return make(stream, state.streams); }
 ISOFOLD_FAKE cuStreamDestroy_v2(CUstream) { return in_context(state.streams, -1); }
 ISOFOLD_FAKE cuStreamSynchronize(CUstream) { return in_context(state.waits, 1); }
-ISOFOLD_FAKE cuStreamGetCtx(CUstream, CUcontext* context) { return *context = context_of(0), CUDA_SUCCESS; }
 ISOFOLD_FAKE cuStreamIsCapturing(CUstream, CUstreamCaptureStatus* status) {
   return *status = state.capture, CUDA_SUCCESS;
 }

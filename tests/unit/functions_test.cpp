@@ -113,6 +113,13 @@ TEST_CASE("infinities, zeros and NaN") {
   CHECK(std::signbit(at("erf", -0.0f)));
 }
 
+TEST_CASE("rsqrt is the nearest float") {
+  std::vector<float> x{0x1.13e07p+1f, 0x1.7431c6p+1f, 0x1p-149f, 0x1.fffffep127f};  // the first two lie next to the middle between two floats
+  for (std::uint32_t i = 0; i < 50000; ++i) x.push_back(std::bit_cast<float>(1 + i * 42780u));
+  const std::vector<float> y = applied("rsqrt", x);
+  for (std::size_t i = 0; i < x.size(); ++i) CHECK(y[i] == static_cast<float>(1 / std::sqrt(static_cast<double>(x[i]))));
+}
+
 TEST_CASE("the functions' bits are frozen by the numerics version") {
   REQUIRE(numerics_version == 1);
   std::vector<float> x;

@@ -142,7 +142,7 @@ TEST_CASE("measured counts become ranges with boundaries between them") {
       {.tokens = 4, .timings = {timing(32, 1.0), timing(64, 1.2)}, .best_any_fold = {}},
       {.tokens = 16, .timings = {timing(64, 2.0), timing(32, 3.0)}, .best_any_fold = {}},
       {.tokens = 64, .timings = {timing(64, 8.0)}, .best_any_fold = {}}};
-  const std::vector<TableRange> ranges = ranges_of(results);
+  const std::vector<TableRange> ranges = table_ranges(results);
   REQUIRE(ranges.size() == 2);
   CHECK(ranges[0] == TableRange{1, GpuSchedule{.threads_per_row = 32}, 1.0, 4, 0, {{GpuSchedule{.threads_per_row = 64}, 1.2}}});
   CHECK(ranges[1] == TableRange{8, GpuSchedule{.threads_per_row = 64}, 2.0, 16, 0, {{GpuSchedule{.threads_per_row = 32}, 3.0}}});
@@ -162,7 +162,7 @@ TEST_CASE("where the fastest schedule needs a workspace the fastest that needs n
       {.tokens = 2, .timings = {split(32, 3.0, 3), split(64, 3.01, 3), timing(32, 9.0)}, .best_any_fold = {}},
       {.tokens = 4, .timings = {timing(32, 9.0), split(64, 9.5)}, .best_any_fold = {}},
       {.tokens = 8, .timings = {split(64, 9.5)}, .best_any_fold = {}}};
-  const std::vector<TableRange> ranges = ranges_of(results);
+  const std::vector<TableRange> ranges = table_ranges(results);
   REQUIRE(ranges.size() == 2);
   CHECK(ranges[0].schedule == Schedule(GpuSchedule{.threads_per_row = 32}));
   REQUIRE(ranges[0].with_workspace);
@@ -178,8 +178,8 @@ TEST_CASE("a schedule as fast as the fastest is kept from the range before") {
       {.tokens = 1, .timings = {timing(32, 1.0)}, .best_any_fold = {}},
       {.tokens = 2, .timings = {timing(64, 1.0), timing(32, 1.004)}, .best_any_fold = {}},
       {.tokens = 4, .timings = {timing(64, 1.0), timing(32, 1.006)}, .best_any_fold = {}}};
-  const std::vector<TableRange> ranges = ranges_of(results);
+  const std::vector<TableRange> ranges = table_ranges(results);
   REQUIRE(ranges.size() == 2);
   CHECK(ranges[1].first_tokens == 3);
-  CHECK(ranges_of({}).empty());
+  CHECK(table_ranges({}).empty());
 }

@@ -134,7 +134,7 @@ TEST_CASE("out of time, what was launched before has had its turn, and what had 
                            .environment = "",
                            .ranges = {{.first_tokens = 1, .schedule = unlikely.schedule(), .microseconds = 1, .measured_tokens = 1}},
                            .origin = "a test"};
-  op.impl()->use(ranges_of(record, op.spec(), op.fold(), runtime.device(), record.origin));
+  op.impl()->use(launch_ranges(record, op.spec(), op.fold(), runtime.device(), record.origin));
   REQUIRE(op.choice(1).schedule == text(unlikely.schedule()));
   const TuneResult result = tune(op, {.tokens = {1}, .seconds = 1e-6, .any_fold = true});
   REQUIRE(result.tokens.size() == 1);

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <set>
 
+#include "embedded_tables.hpp"
 #include "kernel_store.hpp"
 #include "parallel.hpp"
 #include "probe.hpp"
@@ -17,8 +18,6 @@
 #include "target.hpp"
 
 namespace isofold {
-
-const std::vector<std::pair<std::string_view, std::string_view>>& embedded_tables();
 
 namespace tools {
 namespace {

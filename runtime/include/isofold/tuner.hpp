@@ -64,6 +64,6 @@ TuneResult tune(Operator& op, const TuneOptions& options);
 /// The ranges that measured results stand for: for each token count its fastest schedule, from the geometric
 /// middle between it and the count before (`boundary_between`). A schedule that is within 0.5 % of the
 /// fastest in the same stage is kept when the range before has it: fewer kernels for the same time.
-std::vector<TableRange> ranges_of(const std::vector<TokenResult>& results);
+std::vector<TableRange> table_ranges(const std::vector<TokenResult>& results);
 
 }  // namespace isofold

@@ -100,7 +100,7 @@ __device__ __forceinline__ float exact_rsqrt(float x) {
   const float high = __fmul_rn(x, y);
   const float low = __fmaf_rn(x, y, -(high));
   const float rest = __fmaf_rn(-(low), y, __fmaf_rn(-(high), y, 1.0f));
-  return choose((fabsf(rest) < 1.0f), __fmaf_rn(__fmul_rn(0x1p-1f, rest), y, y), y);
+  return choose((fabsf(rest) < 1.0f), __fmaf_rn(__fmul_rn(rest, y), __fmaf_rn(0x1.8p-2f, rest, 0x1p-1f), y), y);
 }
 
 // The leaf, counted from its segment's start, that this lane holds as its leaf i.
