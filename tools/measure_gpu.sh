@@ -80,7 +80,7 @@ stage_operators() {
 }
 stage_huge() {
   for operator in sum norm2 logsumexp softmax layer_norm; do
-    for n in 1048576 16777216; do
+    for n in 1048576 4194304 16777216; do
       run "$isofold" tune --quiet --op $operator -n $n --tokens 1,2,4,16 --output "$out/huge.jsonl"
       ISOFOLD_TABLES=$out/huge.jsonl run "$isofold" verify --quiet --op $operator -n $n --tokens 1..4 --all-schedules
       ISOFOLD_TABLES=$out/huge.jsonl run "$isofold" bench --quiet --no-folds --no-host --op $operator -n $n --tokens 1,4,16

@@ -42,17 +42,6 @@ void add_shared_calls(std::vector<Plan>& out, const Spec& spec, const Fold& fold
   }
 }
 
-/// Registers of a thread for the chains of its lanes: a chain for each segment of its warp and each sum of a pass.
-int chain_registers(const Plan& plan) {
-  std::ptrdiff_t sums = 0;
-  for (const std::vector<int>& pass : passes(plan.spec()))
-    sums = std::max(sums, std::count_if(pass.begin(), pass.end(), [&](int node) {
-                      return plan.spec().nodes[static_cast<std::size_t>(node)].op == Op::sum;
-                    }));
-  const GpuShape shape = gpu_shape(plan);
-  return shape.segments_per_warp * shape.lanes_per_thread * static_cast<int>(sums) * (is_wide(plan.spec()) ? 2 : 1);
-}
-
 /// Would the schedule's blocks be better more and smaller ones?
 bool is_crowded(const Plan& plan) {
   const GpuShape shape = gpu_shape(plan);
@@ -147,7 +136,7 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
   for (int threads = std::min(4, fold.lanes); threads <= 1024; threads *= 2) {
     const std::int64_t share = (row_leaves + threads - 1) / threads * fold.leaf;
     if (share > longest_share && threads < 512) continue;
-    if (share > longest_share && threads < 1024 && (spec.n <= long_row || spec.n > longest_cluster_row)) continue;
+    if (share > longest_share && threads < 1024 && (spec.n <= long_row || (spec.n > longest_cluster_row && fold.segments >= 32))) continue;
     if (threads > 32 && threads > 2 * row_leaves) continue;
     if (threads < 32 && row_leaves > 4 * threads) continue;
     GpuSchedule schedule = base;
@@ -194,7 +183,7 @@ std::vector<Fold> fold_family(const Spec& spec) {
   };
   add(default_fold(spec));
   // Fewer or more segments than these, and leaves of two accesses, were always slower: docs/benchmarks.md.
-  for (int segments = 4; segments <= (spec.n > long_row ? 512 : 64); segments *= 2)
+  for (int segments = 4; segments <= (spec.n > longest_cluster_row ? 1024 : spec.n > long_row ? 512 : 64); segments *= 2)
     add({.leaf = leaf, .lanes = 32, .segments = segments});
   for (int segments = 4; segments <= 32; segments *= 2) {
     add({.leaf = leaf, .lanes = 128, .segments = segments});

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "register_estimate.hpp"
+
 namespace isofold {
 namespace {
 
@@ -54,7 +56,7 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
     count(Extent::row);
     if (spec_.n > long_row) {
       count(Extent::column);
-      if (schedule_.blocks_per_row == 1) room -= chains_;  // all the row's segments are one block's
+      if (schedule_.blocks_per_row == 1) room -= chain_registers(plan);  // all the row's segments are one block's
     }
     while (batch_ > 1 && (batch_ * words > room || (!shape_.looped && shape_.leaves_per_thread % batch_ != 0))) --batch_;
   }

@@ -22,7 +22,7 @@ constexpr std::int64_t segments_to_halve = 32;
 constexpr std::int64_t long_row = 16384;
 constexpr std::int64_t longest_of_32_segments = 40960;
 constexpr std::int64_t longest_of_64_segments = 65536;
-/// Longer ones have so many segments that a warp can keep one in its registers, up to a cluster of 16 blocks of 1024 threads.
+/// Longer ones have so many segments that a warp can keep one in its registers, up to what 32 blocks of 1024 threads share.
 constexpr std::int64_t most_elements_of_a_lane = 64;
 constexpr std::int64_t most_segments = 1024;
 /// Of binary64, whose chains take two registers.

@@ -78,4 +78,14 @@ int estimated_registers(const Plan& plan) {
   return s.shared_calls > 0 ? 28 + held + early + others + chains : 26 + held + early + masks + chains;
 }
 
+int chain_registers(const Plan& plan) {
+  std::ptrdiff_t sums = 0;
+  for (const std::vector<int>& pass : passes(plan.spec()))
+    sums = std::max(sums, std::count_if(pass.begin(), pass.end(), [&](int node) {
+                      return plan.spec().nodes[static_cast<std::size_t>(node)].op == Op::sum;
+                    }));
+  const GpuShape shape = gpu_shape(plan);
+  return shape.segments_per_warp * shape.lanes_per_thread * static_cast<int>(sums) * (is_wide(plan.spec()) ? 2 : 1);
+}
+
 }  // namespace isofold

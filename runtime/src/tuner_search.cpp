@@ -57,6 +57,13 @@ TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
     for (const std::int64_t tokens : options.tokens) {
       const std::vector<std::size_t> order = by_cost(plans, tokens);
       for (std::size_t i = 0; i < std::min(most, order.size()); ++i) wanted[order[i]] = true;
+      if (families_.size() > 1) continue;
+      for (const Plan& plan : used(tokens)) {  // which may be no candidate any more
+        const auto at = std::find(plans.begin(), plans.end(), plan);
+        wanted.resize(std::max<std::size_t>(wanted.size(), static_cast<std::size_t>(at - plans.begin()) + 1), false);
+        wanted[static_cast<std::size_t>(at - plans.begin())] = true;
+        if (at == plans.end()) plans.push_back(plan);
+      }
     }
     for (std::size_t i = 0; i < plans.size(); ++i) {
       if (!wanted[i]) continue;
@@ -65,6 +72,13 @@ TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
       if (shown) candidate.shown = shown.value();
     }
   }
+}
+
+std::vector<Plan> TunerSearch::used(std::int64_t tokens) const {
+  std::vector<Plan> out;
+  const LaunchTable& table = op_.table();
+  for (const std::size_t choice : table.choices_of(tokens)) out.push_back(table.plan(choice, alignment_classes - 1));
+  return out;
 }
 
 bool TunerSearch::report(const char* stage, std::size_t done, std::size_t total) {
@@ -160,8 +174,12 @@ std::vector<TunerSearch::Entry> TunerSearch::entries(std::int64_t tokens) const 
     std::size_t most =
         options_.max_candidates > 0 ? static_cast<std::size_t>(options_.max_candidates) : order.size();
     if (family > 0) most = std::min(most, candidates_of_other_folds);
-    order.resize(std::min(most, order.size()));
-    for (const std::size_t index : order) out.push_back({.family = family, .candidate = usable[index]});
+    const std::vector<Plan> now = family == 0 ? used(tokens) : std::vector<Plan>{};
+    const auto is_used = [&](std::size_t index) { return std::find(now.begin(), now.end(), plans[index]) != now.end(); };
+    const auto rest = std::stable_partition(order.begin(), order.end(), is_used);
+    order.resize(std::min(order.size(), std::max(most, static_cast<std::size_t>(rest - order.begin()))));
+    for (std::size_t rank = 0; rank < order.size(); ++rank)
+      out.push_back({.family = family, .candidate = usable[order[rank]], .rank = is_used(order[rank]) ? 0 : rank + 1});
   }
   return out;
 }
@@ -215,17 +233,7 @@ TokenResult TunerSearch::race(std::int64_t tokens, double seconds) {
   // the order of their rank, so that a short budget leaves out the unlikely ones.
   std::vector<Entry*> order;
   for (Entry& entry : entries) order.push_back(&entry);
-  const LaunchTable& table = op_.table();
-  std::vector<std::string> used;
-  for (const std::size_t choice : table.choices_of(tokens)) used.push_back(text(table.plan(choice, alignment_classes - 1).schedule()));
-  const auto rank = [&](const Entry* entry) -> std::ptrdiff_t {
-    if (entry->family == 0 && std::find(used.begin(), used.end(), text(entry->candidate->plan.schedule())) != used.end()) return -1;
-    const auto first = std::find_if(entries.begin(), entries.end(),
-                                    [&](const Entry& e) { return e.family == entry->family; });
-    return entry - &*first;
-  };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](const Entry* a, const Entry* b) { return rank(a) < rank(b); });
+  std::stable_sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) { return a->rank < b->rank; });
 
   const Clock::time_point start = Clock::now();
   KernelBench bench(runtime_, op_.spec(), tokens);

@@ -38,10 +38,13 @@ class TunerSearch {
   struct Entry {  // a candidate in one token count's race
     std::size_t family = 0;
     const Candidate* candidate = nullptr;
+    std::size_t rank = 0;  // in its fold, by the cost model; 0: what is launched now
     int stage = 0;
     Measurement measurement = {};
   };
 
+  /// What launches over so many tokens run now, without a workspace and with one.
+  std::vector<Plan> used(std::int64_t tokens) const;
   void refuse(const Plan& plan, const std::string& why);
   bool report(const char* stage, std::size_t done, std::size_t total);
   std::vector<Entry> entries(std::int64_t tokens) const;

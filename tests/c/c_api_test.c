@@ -86,6 +86,11 @@ static void descriptions(isofold_runtime* runtime) {
   CHECK_OK(isofold_operator_output(op, 1, &info));
   CHECK(strcmp(info.name, "scale") == 0 && strcmp(info.extent, "token") == 0 && info.row_elements == 1 && info.groups == 1);
 
+  /* A caller that is newer than the library. */
+  struct { isofold_tensor_info known; int64_t later; } newer = {.known = {.struct_size = sizeof newer}, .later = 7};
+  CHECK_OK(isofold_operator_output(op, 1, &newer.known));
+  CHECK(strcmp(newer.known.name, "scale") == 0 && newer.known.struct_size == sizeof newer && newer.later == 0);
+
   char header_version[32];
   snprintf(header_version, sizeof header_version, "%d.%d.%d", ISOFOLD_VERSION_MAJOR, ISOFOLD_VERSION_MINOR, ISOFOLD_VERSION_PATCH);
   CHECK(strcmp(isofold_version(), header_version) == 0);

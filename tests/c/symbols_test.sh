@@ -28,6 +28,6 @@ grep -qE '^isofold::parse_spec' <(exported "$codegen") || fail "$codegen does no
 grep -qxF 'typeinfo for isofold::UsageError' <(exported "$codegen") || fail "$codegen does not export UsageError"
 
 for library in "$c" "$codegen" "$runtime"; do
-  grep -qE 'SONAME.*\[libisofold[a-z_]*\.so\.[0-9]+\]' <("$readelf" -d "$library") || fail "$library has no version in its SONAME"
+  grep -qE 'SONAME.*\[libisofold[a-z_]*\.so\.[0-9]+\.[0-9]+\]' <("$readelf" -d "$library") || fail "$library has no version in its SONAME"
 done
 [ "$failed" = 0 ] && echo "$(wc -l <<< "$declared") C functions; C++: $(exported "$codegen" | wc -l) and $(exported "$runtime" | wc -l) names"

@@ -87,10 +87,10 @@ TEST_CASE("launches through the C API have the oracle's bits") {
   }
 }
 
-TEST_CASE("a row of a million elements uses the caller's workspace: the same bits") {
+TEST_CASE("a row of two million elements uses the caller's workspace: the same bits") {
   const Runtime memory = gpu();
   const DeviceArena arena(memory, std::size_t{64} << 20);
-  const Spec spec = softmax({.n = (std::int64_t{1} << 20) + 8});
+  const Spec spec = softmax({.n = (std::int64_t{1} << 21) + 8});
   const Handles handles(text(spec));
   std::size_t bytes = 0;
   REQUIRE(isofold_operator_workspace(handles.op, 1, &bytes) == ISOFOLD_OK);

@@ -90,7 +90,7 @@ TEST_CASE("a prepared launch can be captured and replayed") {
 TEST_CASE("rows of millions of elements use a workspace, more or less of it, or none: the same bits") {
   const Runtime runtime = gpu();
   const Stream stream(runtime.impl()->context());
-  const std::int64_t n = (std::int64_t{1} << 20) + 24;
+  const std::int64_t n = (std::int64_t{1} << 21) + 24;
   for (const Spec& spec : {row_reduction({.n = n, .dtype = DType::bf16}), softmax({.n = n}), layer_norm({.n = n, .dtype = DType::bf16})}) {
     CAPTURE(text(spec));
     const Operator op = runtime.make_operator(spec);

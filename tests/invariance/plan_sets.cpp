@@ -195,7 +195,7 @@ void add_layer_norms(std::vector<PlanSet>& sets) {
 
 /// Rows that more blocks share than a cluster has.
 void add_huge(std::vector<PlanSet>& sets) {
-  for (const char* text : {"row_sum N=530001 (x: f16[row]) { y: f32 = sum(x) }", "row_sum N=1050001 (x: bf16[row]) { y: f32 = sum(x) }",
+  for (const char* text : {"row_sum N=530001 (x: f16[row]) { y: f32 = sum(x) }", "row_sum N=1050001 (x: f32[row]) { y: f32 = sum(x) }",
                            "wide N=540000 (x: f64[row]) { y: f64 = sum(mul(x, x)); high: f64 = reduce_max(x) }"}) {
     const Spec spec = parse_spec(text);
     sets.push_back({text, spec, default_fold(spec)});

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <isofold/codegen/digest.hpp>
 #include <isofold/codegen/fold.hpp>
@@ -44,6 +45,17 @@ TEST_CASE("the default fold is frozen by the numerics version") {
   for (const DType dtype : {DType::bf16, DType::f16, DType::f32})
     for (std::int64_t n = 1; n <= 65536; ++n) all += folded(n, dtype) + "\n";
   CHECK_MESSAGE(digest(all) == "c000ac577ee90e7e0e79bb6e28c71dee", "another default fold is another numerics version");
+  CHECK(folded(1 << 20, DType::bf16) == "leaf=8 lanes=32 segments=512");
+  CHECK(folded(1 << 21, DType::bf16) == "leaf=8 lanes=32 segments=1024");
+  CHECK(folded(1050001, DType::f32) == "leaf=4 lanes=32 segments=1024");
+  CHECK(text(default_fold(parse_spec("wide N=16777216 (x: f64[row]) { y: f64 = sum(x) }"))) == "leaf=2 lanes=32 segments=512");
+  std::string rest;
+  for (const DType dtype : {DType::bf16, DType::f32})
+    for (std::int64_t n = 65537; n <= max_row_length; n += n / 5000) rest += folded(n, dtype) + "\n";
+  for (const char* dtype : {"f64", "e4m3", "i8"})
+    for (std::int64_t n = 1; n <= max_row_length; n += 1 + n / 500)
+      rest += text(default_fold(parse_spec(fmt::format("other N={} (x: {}[row]) {{ y: {} = sum(x) }}", n, dtype, *dtype == 'f' ? "f64" : "f32")))) + "\n";
+  CHECK_MESSAGE(digest(rest) == "da5a5eb7bcf4442d3df3aa3b9fd61adf", "another default fold is another numerics version");
 }
 
 TEST_CASE("every default fold is well formed and covers the row") {

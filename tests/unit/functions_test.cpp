@@ -114,7 +114,25 @@ TEST_CASE("infinities, zeros and NaN") {
 }
 
 TEST_CASE("rsqrt is the nearest float") {
-  std::vector<float> x{0x1.13e07p+1f, 0x1.7431c6p+1f, 0x1p-149f, 0x1.fffffep127f};  // the first two lie next to the middle between two floats
+  // All 2^24 of [1, 4): others are these times a power of 4. X = x 2^23 and Y = y 2^24 are whole numbers, and y is the nearest
+  // when 1 / sqrt(x) lies between y - 2^-25 and y + 2^-25: x (2 Y - 1)^2 < 2^50 < x (2 Y + 1)^2.
+  const auto is_nearest = [](float x, float y) {
+    const auto square = [](std::uint64_t value) { return static_cast<unsigned __int128>(value) * value; };
+    const auto whole_x = static_cast<std::uint64_t>(x * 0x1p23f), whole_y = static_cast<std::uint64_t>(y * 0x1p24f);
+    const unsigned __int128 one = static_cast<unsigned __int128>(1) << 73;
+    return whole_x * square(2 * whole_y - 1) < one && one < whole_x * square(2 * whole_y + 1);
+  };
+  constexpr std::uint32_t block = 1 << 20;
+  std::int64_t wrong = 0;
+  for (std::uint32_t first = std::bit_cast<std::uint32_t>(1.0f); first < std::bit_cast<std::uint32_t>(4.0f); first += block) {
+    std::vector<float> x(block);
+    for (std::uint32_t i = 0; i < block; ++i) x[i] = std::bit_cast<float>(first + i);
+    const std::vector<float> y = applied("rsqrt", x);
+    for (std::uint32_t i = 0; i < block; ++i) wrong += !is_nearest(x[i], y[i]);
+  }
+  CHECK(wrong == 0);
+  // Of all magnitudes.
+  std::vector<float> x{0x1p-149f, 0x1.fffffep127f};
   for (std::uint32_t i = 0; i < 50000; ++i) x.push_back(std::bit_cast<float>(1 + i * 42780u));
   const std::vector<float> y = applied("rsqrt", x);
   for (std::size_t i = 0; i < x.size(); ++i) CHECK(y[i] == static_cast<float>(1 / std::sqrt(static_cast<double>(x[i]))));

@@ -6,6 +6,7 @@
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/codegen/softmax.hpp>
 
+#include <algorithm>
 #include <set>
 
 using namespace isofold;
@@ -132,6 +133,18 @@ TEST_CASE("candidates are legal, distinct, in a stable order, and there are some
       }
     }
   }
+}
+
+TEST_CASE("rows of millions have candidates with few segments and with many, and some that need no workspace") {
+  for (const std::int64_t n : {std::int64_t{600000}, std::int64_t{1} << 21})
+    for (const DeviceTraits& device : {a100, h100, *traits_of_arch("sm_100")})
+      for (const int segments : {16, 32, 64, 512, 1024}) {
+        CAPTURE(n);
+        CAPTURE(device.arch);
+        CAPTURE(segments);
+        const auto plans = candidates(spec_of(n), {.leaf = 8, .lanes = 32, .segments = segments}, device);
+        CHECK(std::any_of(plans.begin(), plans.end(), [](const Plan& plan) { return plan.gpu().split != Split::workspace; }));
+      }
 }
 
 TEST_CASE("the access width follows from the row length and the alignment") {

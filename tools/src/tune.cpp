@@ -209,8 +209,8 @@ Json tune_one(const Console& console, const TuneArguments& options, const Runtim
     most_left_out = std::max(most_left_out, one.not_raced);
   }
   if (hurried > 0)
-    console.line("{} at {} up to {} schedules had no turn: raise --seconds", console.bad(interrupted() ? "interrupted:" : "out of time:"),
-                 counted(static_cast<std::int64_t>(hurried), "token count"), most_left_out);
+    console.line("{} at {} up to {} schedules had no turn{}", console.bad(interrupted() ? "interrupted:" : "out of time:"),
+                 counted(static_cast<std::int64_t>(hurried), "token count"), most_left_out, interrupted() ? "" : ": raise --seconds");
   console.line(
       "{} schedules compiled in {:.1f} s, compared with the oracle in {:.1f} s, measured in {:.1f} s",
       result.candidates, result.compile_seconds, result.verify_seconds, result.measure_seconds);

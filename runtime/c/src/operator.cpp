@@ -42,7 +42,8 @@ void describe(const std::vector<TensorFacts>& tensors, std::size_t index, isofol
   const TensorFacts& tensor = tensors[index];
   const isofold_tensor_info known{size, tensor.name.c_str(), tensor.dtype.c_str(), tensor.extent.c_str(),
                                   tensor.row_elements, tensor.groups, tensor.element_bytes};
-  std::memcpy(info, &known, std::min(size, sizeof known));  // an older caller has less room
+  std::memset(info, 0, size);  // a newer caller has fields that are not known here
+  std::memcpy(info, &known, std::min(size, sizeof known));
 }
 
 /// Is a buffer of `bytes` bytes long enough? Strides that are too short are left to the launch to refuse.

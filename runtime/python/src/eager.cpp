@@ -272,9 +272,10 @@ class Eager {
     }
     nb::object object = resolve_(key.n, nb::tuple(dtypes), eps, key.device);
     const BoundOperator* const op = object.is_none() ? nullptr : nb::inst_ptr<BoundOperator>(object);
-    entries_.emplace(key, Entry{std::move(object), op});
-    last_ = {key, op, true};
-    return op;
+    // Another thread may have been here while Python resolved it: the first one stays.
+    const auto [at, fresh] = entries_.emplace(key, Entry{std::move(object), op});
+    last_ = {key, at->second.op, true};
+    return at->second.op;
   }
 
   nb::object make_output(nb::handle x, const dlpack::Tensor& tensor) const {
