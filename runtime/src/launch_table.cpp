@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 namespace isofold {
 
@@ -101,10 +102,13 @@ std::size_t LaunchTable::choice(std::int64_t tokens, std::size_t workspace_bytes
   return faster;
 }
 
-std::vector<std::size_t> LaunchTable::choices_of(std::int64_t tokens) const {
-  const std::size_t range = range_of(tokens);
-  if (with_workspace_[range] == range) return {range};
-  return {range, with_workspace_[range]};
+std::vector<std::size_t> LaunchTable::choices_of(std::span<const std::int64_t> tokens) const {
+  std::set<std::size_t> choices;
+  for (const std::int64_t count : tokens) {
+    const std::size_t range = range_of(count);
+    choices.insert({range, with_workspace_[range]});
+  }
+  return {choices.begin(), choices.end()};
 }
 
 std::size_t LaunchTable::workspace_bytes(std::int64_t max_tokens) const {

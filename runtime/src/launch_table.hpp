@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,8 +57,8 @@ class LaunchTable {
   std::size_t choices() const { return choices_.size(); }
   /// What a launch over so many tokens takes that may use `workspace_bytes` of workspace.
   std::size_t choice(std::int64_t tokens, std::size_t workspace_bytes = 0) const;
-  /// All that launches over so many tokens may take, whatever workspace they have.
-  std::vector<std::size_t> choices_of(std::int64_t tokens) const;
+  /// All that launches over these token counts may take, whatever workspace they have: each once, ascending.
+  std::vector<std::size_t> choices_of(std::span<const std::int64_t> tokens) const;
   const LaunchRange& range(std::size_t choice) const { return ranges_[choices_[choice].range]; }
   /// Most bytes of workspace that a launch over 1 to `max_tokens` tokens uses.
   std::size_t workspace_bytes(std::int64_t max_tokens) const;

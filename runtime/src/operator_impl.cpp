@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
-#include <set>
 #include <utility>
 
 namespace isofold {
@@ -128,22 +127,17 @@ void OperatorImpl::prepare(std::span<const std::int64_t> tokens, int lowest_clas
   const NvtxRange shown(nvtx_, "prepare " + spec_.op, static_cast<std::int64_t>(tokens.size()));
   const std::lock_guard preparing(preparing_);
   LaunchTable& table = this->table();
-  std::set<std::size_t> choices;
-  for (const std::int64_t count : tokens)
-    for (const std::size_t choice : table.choices_of(count)) choices.insert(choice);
-  const std::vector<std::size_t> all(choices.begin(), choices.end());
-  load(table, all, lowest_class);
+  load(table, table.choices_of(tokens), lowest_class);
 }
 
 void OperatorImpl::prepare_up_to(std::int64_t max_tokens, int lowest_class) const {
   const NvtxRange shown(nvtx_, "prepare " + spec_.op, max_tokens);
   const std::lock_guard preparing(preparing_);
   LaunchTable& table = this->table();
-  std::vector<std::size_t> choices;
+  std::vector<std::int64_t> firsts;
   for (const LaunchRange& range : table.ranges())
-    if (range.first_tokens <= max_tokens)
-      for (const std::size_t choice : table.choices_of(range.first_tokens)) choices.push_back(choice);
-  load(table, choices, lowest_class);
+    if (range.first_tokens <= max_tokens) firsts.push_back(range.first_tokens);
+  load(table, table.choices_of(firsts), lowest_class);
 }
 
 void OperatorImpl::load(LaunchTable& table, std::span<const std::size_t> choices, int lowest_class) const {

@@ -31,9 +31,7 @@ std::string absolute(const char* option, const std::string& path) {
 
 std::optional<std::string> cache_folder(const Settings& settings, const RuntimeOptions& options) {
   if (options.cache_folder == "off") return std::nullopt;
-  if (!options.cache_folder.empty()) {
-    return absolute("cache_folder", options.cache_folder);
-  }
+  if (!options.cache_folder.empty()) return absolute("cache_folder", options.cache_folder);
   return settings.cache.value;
 }
 

@@ -59,10 +59,12 @@ TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
       for (std::size_t i = 0; i < std::min(most, order.size()); ++i) wanted[order[i]] = true;
       if (families_.size() > 1) continue;
       for (const Plan& plan : used(tokens)) {  // which may be no candidate any more
-        const auto at = std::find(plans.begin(), plans.end(), plan);
-        wanted.resize(std::max<std::size_t>(wanted.size(), static_cast<std::size_t>(at - plans.begin()) + 1), false);
-        wanted[static_cast<std::size_t>(at - plans.begin())] = true;
-        if (at == plans.end()) plans.push_back(plan);
+        const auto at = static_cast<std::size_t>(std::find(plans.begin(), plans.end(), plan) - plans.begin());
+        if (at == plans.size()) {
+          plans.push_back(plan);
+          wanted.push_back(false);
+        }
+        wanted[at] = true;
       }
     }
     for (std::size_t i = 0; i < plans.size(); ++i) {
@@ -77,7 +79,7 @@ TunerSearch::TunerSearch(const OperatorImpl& op, const TuneOptions& options)
 std::vector<Plan> TunerSearch::used(std::int64_t tokens) const {
   std::vector<Plan> out;
   const LaunchTable& table = op_.table();
-  for (const std::size_t choice : table.choices_of(tokens)) out.push_back(table.plan(choice, alignment_classes - 1));
+  for (const std::size_t choice : table.choices_of({&tokens, 1})) out.push_back(table.plan(choice, alignment_classes - 1));
   return out;
 }
 
@@ -175,11 +177,13 @@ std::vector<TunerSearch::Entry> TunerSearch::entries(std::int64_t tokens) const 
         options_.max_candidates > 0 ? static_cast<std::size_t>(options_.max_candidates) : order.size();
     if (family > 0) most = std::min(most, candidates_of_other_folds);
     const std::vector<Plan> now = family == 0 ? used(tokens) : std::vector<Plan>{};
-    const auto is_used = [&](std::size_t index) { return std::find(now.begin(), now.end(), plans[index]) != now.end(); };
-    const auto rest = std::stable_partition(order.begin(), order.end(), is_used);
-    order.resize(std::min(order.size(), std::max(most, static_cast<std::size_t>(rest - order.begin()))));
-    for (std::size_t rank = 0; rank < order.size(); ++rank)
-      out.push_back({.family = family, .candidate = usable[order[rank]], .rank = is_used(order[rank]) ? 0 : rank + 1});
+    const auto others = std::stable_partition(order.begin(), order.end(), [&](std::size_t index) {
+      return std::find(now.begin(), now.end(), plans[index]) != now.end();
+    });
+    const auto launched = static_cast<std::size_t>(others - order.begin());
+    order.resize(std::min(order.size(), std::max(most, launched)));
+    for (std::size_t i = 0; i < order.size(); ++i)
+      out.push_back({.family = family, .candidate = usable[order[i]], .rank = i < launched ? 0 : i + 1});
   }
   return out;
 }

@@ -80,8 +80,8 @@ TEST_CASE("a launch takes the schedule with a workspace where its workspace is l
   CHECK(table.plan(3, alignment_classes - 1).gpu() == wider);
   CHECK(table.range(3).origin == "first");
   CHECK(table.range(4).origin == "second");
-  CHECK(table.choices_of(2) == std::vector<std::size_t>{0, 3});
-  CHECK(table.choices_of(64) == std::vector<std::size_t>{2});
+  CHECK(table.choices_of(std::vector<std::int64_t>{2}) == std::vector<std::size_t>{0, 3});
+  CHECK(table.choices_of(std::vector<std::int64_t>{64}) == std::vector<std::size_t>{2});
   CHECK(table.workspace_bytes(0) == 0);
   CHECK(table.workspace_bytes(1) == 32);
   CHECK(table.workspace_bytes(4) == 96);

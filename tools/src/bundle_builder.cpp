@@ -88,10 +88,7 @@ void BundleBuilder::add(const Problem& problem, const std::string& name, const s
     std::vector<LaunchRange> ranges =
         chosen_ranges(workshop_->table, problem.spec, problem.fold, device, workshop_->log);
     const LaunchTable launches(problem.spec, problem.fold, device, ranges);
-    std::set<std::size_t> launched;
-    for (const std::int64_t count : tokens)
-      for (const std::size_t choice : launches.choices_of(count)) launched.insert(choice);
-    for (const std::size_t choice : launched)
+    for (const std::size_t choice : launches.choices_of(tokens))
       for (int alignment_class = lowest_class; alignment_class < alignment_classes; ++alignment_class)
         add_plan(launches.plan(choice, alignment_class));
     BundleChoice choice{text(problem.spec), text(problem.fold), text(device), std::move(ranges)};

@@ -214,7 +214,12 @@ def log_softmax(input, dim, dtype=None, *, out=None):
     return _softmax("log_softmax", input, dim, dtype, out)
 
 
-def _reduction(name, input, dim, keepdim, dtype, out):
+def _reduction(name, eager, input, dim, keepdim, dtype, out):
+    if dtype is None and type(dim) is int and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
+        if not keepdim or out is None:
+            result = eager(input, None, None, None, 0.0, out, None, None)
+            if result is not NotImplemented:
+                return result.unsqueeze(-1) if keepdim else result
     dims = (dim,) if isinstance(dim, int) else tuple(dim or ())
     axes = sorted({_axis(input, one) for one in dims} or range(input.dim()))
     if len(axes) < len(dims):
@@ -246,19 +251,9 @@ def _reduction(name, input, dim, keepdim, dtype, out):
 
 def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Sum / count along dim (an axis, several, or all for None), as torch.mean. What is not the last axis is copied."""
-    if dtype is None and type(dim) is int and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
-        if not keepdim or out is None:
-            result = _eager_mean(input, None, None, None, 0.0, out, None, None)
-            if result is not NotImplemented:
-                return result.unsqueeze(-1) if keepdim else result
-    return _reduction("mean", input, dim, keepdim, dtype, out)
+    return _reduction("mean", _eager_mean, input, dim, keepdim, dtype, out)
 
 
 def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """Sum along dim (an axis, several, or all for None), as torch.sum. What is not the last axis is copied."""
-    if dtype is None and type(dim) is int and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
-        if not keepdim or out is None:
-            result = _eager_sum(input, None, None, None, 0.0, out, None, None)
-            if result is not NotImplemented:
-                return result.unsqueeze(-1) if keepdim else result
-    return _reduction("sum", input, dim, keepdim, dtype, out)
+    return _reduction("sum", _eager_sum, input, dim, keepdim, dtype, out)
