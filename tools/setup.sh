@@ -91,7 +91,7 @@ without() {
 
 # The Python of the tests: its own environment, from PyPI. Not made where the python3 at hand has everything by itself.
 venv=$root/build/venv
-python_packages=(nanobind scikit-build-core pytest numpy ml_dtypes)
+python_packages=(nanobind scikit-build-core pytest numpy ml_dtypes mypy)
 python_works() {
   "$1" -c "import sys, os, sysconfig; assert sys.version_info >= (3, 10)
 assert os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h'))" > /dev/null 2>&1

@@ -54,7 +54,9 @@ def main():
         shown = run(sys.executable, "-c", PROGRAM, env=environment, cwd=scratch, stdout=subprocess.PIPE, text=True).stdout
         print(shown)
         assert not stable or shown.startswith("_core.abi3."), shown
-        assert pathlib.Path(site, "isofold/torch/__init__.py").exists() and not pathlib.Path(site, "include").exists()
+        for name in ("torch/__init__.py", "_core.pyi", "_types.pyi", "py.typed"):
+            assert pathlib.Path(site, "isofold", name).exists(), name
+        assert not pathlib.Path(site, "include").exists()
     return 0
 
 

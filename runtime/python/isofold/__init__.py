@@ -17,6 +17,7 @@ from ._core import (
     InternalError,
     Operator,
     Runtime,
+    TensorFacts,
     UsageError,
     __version__,
     named_operators,
@@ -29,6 +30,7 @@ __all__ = [
     "InternalError",
     "Operator",
     "Runtime",
+    "TensorFacts",
     "UsageError",
     "__version__",
     "named_operators",
@@ -37,5 +39,5 @@ __all__ = [
 
 # Last in, first out: handlers that others registered before, and that may launch, run after this one, in the thread that shuts down.
 _atexit.register(_core._finish_calls)
-for _class in (Choice, Error, InternalError, Operator, Runtime, UsageError):
+for _class in (Choice, Error, InternalError, Operator, Runtime, TensorFacts, UsageError):
     _class.__module__ = "isofold"

@@ -56,15 +56,17 @@ void bind_errors(nb::module_& m) {
 }
 
 void bind_runtime(nb::module_& m) {
-  nb::class_<HeldRuntime>(m, "Runtime",
-                          "A device with its caches and tuning tables. Thread-safe. device: \"auto\", "
-                          "\"cpu\" or \"cuda:<index>\"; empty: what "
-                          "ISOFOLD_DEVICE says, else auto. cache_folder: of the disk cache, \"off\" for "
-                          "none. tables: tuning tables, bundles: files of "
-                          "kernels that `isofold bundle` built. require_bundled: compile nothing; "
-                          "require_tuned: launch nothing that was not measured. "
-                          "record: file for the token counts that are launched. nvtx: show calls to a profiler. Raises UsageError when the "
-                          "device cannot be used or a file not be read.")
+  nb::class_<HeldRuntime>(m, "Runtime", R"(A device with its caches and tuning tables. Thread-safe.
+
+device: "auto", "cpu" or "cuda:<index>"; empty: what ISOFOLD_DEVICE says, else auto.
+cache_folder: of the disk cache; "off": none; empty: ISOFOLD_CACHE, else the user's own.
+tables: tuning tables, files or folders, read besides those that come with the library.
+bundles: files of kernels that `isofold bundle` built.
+require_bundled: compile nothing. require_tuned: launch nothing that was not measured.
+record: file to which the token counts that are launched are written.
+nvtx: show calls to a profiler.
+
+Raises UsageError when the device cannot be used, or a file cannot be read.)")
       .def(
           "__init__",
           [](HeldRuntime* self, const std::string& device, const std::string& cache_folder,
@@ -103,6 +105,8 @@ void bind_runtime(nb::module_& m) {
           },
           "op"_a, "n"_a = nb::none(), "dtype"_a = nb::none(), nb::kw_only(), "fold"_a = nb::none(),
           "options"_a,
+          nb::sig("def operator(self, op: str, n: int | None = None, dtype: DType | None = None, *, fold: str | None = None, "
+                  "**options: Option) -> Operator"),
           "The operator of that name over rows of n elements of dtype, with its options as keywords, or the "
           "one that a Spec's text "
           "describes. Nothing is compiled yet.")
@@ -113,28 +117,28 @@ void bind_runtime(nb::module_& m) {
 
 void bind_operator(nb::module_& m) {
   nb::class_<Choice>(m, "Choice", "What an operator runs for a token count.")
-      .def_ro("schedule", &Choice::schedule)
+      .def_ro("schedule", &Choice::schedule, "The schedule's text.")
       .def_ro("origin", &Choice::origin,
               "\"table <file>:<line>\", \"tuned in this process\", \"cost model\", or \"bundle <file> (<one of these>)\".")
       .def("__repr__", [](const Choice& self) {
         return "isofold.Choice(\"" + self.schedule + "\", from " + self.origin + ")";
       });
   nb::class_<TensorFacts>(m, "TensorFacts", "A tensor of an operator.")
-      .def_ro("name", &TensorFacts::name)
-      .def_prop_ro("dtype", [](const TensorFacts& self) { return name_of(self.dtype); })
+      .def_ro("name", &TensorFacts::name, "What it is called in the Spec, and as a keyword of a launch.")
+      .def_prop_ro("dtype", [](const TensorFacts& self) { return name_of(self.dtype); }, "\"f32\", \"bf16\" and so on.")
       .def_prop_ro(
           "extent", [](const TensorFacts& self) { return name_of(self.extent); },
           "row: [tokens, n]; column: [n]; token: [tokens]; scalar: one number.")
-      .def_ro("groups", &TensorFacts::groups)
+      .def_ro("groups", &TensorFacts::groups, "How many groups a row has; with more than one its shape is [tokens, groups, n].")
       .def("__repr__", [](const TensorFacts& self) {
         return self.name + ": " + std::string(name_of(self.dtype)) + "[" + std::string(name_of(self.extent)) +
                "]";
       });
 
   const auto tensors = [](const BoundOperator& self, bool outputs) {
-    nb::list list;
+    std::vector<TensorFacts> list;
     for (const TensorFacts& facts : self.tensors())
-      if (facts.output == outputs) list.append(facts);
+      if (facts.output == outputs) list.push_back(facts);
     return list;
   };
   nb::class_<BoundOperator>(m, "Operator",
@@ -148,9 +152,11 @@ void bind_operator(nb::module_& m) {
       .def_prop_ro(
           "bits_id", [](const BoundOperator& self) { return self.description().bits_id(); },
           "Equal ids mean equal output bits for equal inputs, on every device.")
-      .def_prop_ro("n", [](const BoundOperator& self) { return self.description().spec().n; })
-      .def_prop_ro("inputs", [tensors](const BoundOperator& self) { return tensors(self, false); })
-      .def_prop_ro("outputs", [tensors](const BoundOperator& self) { return tensors(self, true); })
+      .def_prop_ro("n", [](const BoundOperator& self) { return self.description().spec().n; }, "Elements of a row.")
+      .def_prop_ro(
+          "inputs", [tensors](const BoundOperator& self) { return tensors(self, false); }, "In the order of a launch.")
+      .def_prop_ro(
+          "outputs", [tensors](const BoundOperator& self) { return tensors(self, true); }, "In the order of a launch, after the inputs.")
       .def(
           "prepare",
           [](const BoundOperator& self, const std::vector<std::int64_t>& tokens, int alignment) {
@@ -177,6 +183,8 @@ void bind_operator(nb::module_& m) {
           "Bytes of workspace with which launches over up to `max_tokens` rows are fastest; 0 where none helps. "
           "Without it the bits are the same.")
       .def("launch", &BoundOperator::launch, "tensors"_a, "named"_a,
+           nb::sig("def launch(self, *tensors: Array, stream: Stream | None = None, workspace: Array | None = None, "
+                   "**named: Array) -> None"),
            "Enqueues the computation. Tensors by place (inputs, then outputs, in the Spec's order) or by "
            "name. On a GPU `stream` is "
            "the address of a stream or a stream object; the framework's current one when it is absent. "
@@ -185,6 +193,8 @@ void bind_operator(nb::module_& m) {
            "Nothing is waited for; on "
            "the CPU the result is there on return.")
       .def("__call__", &BoundOperator::call, "tensors"_a, "named"_a,
+           nb::sig("def __call__(self, *tensors: Array, stream: Stream | None = None, workspace: Array | None = None, "
+                   "**named: Array) -> Any"),
            "The same with outputs that are made here, of the kind of the first input: an array, or a tuple "
            "of several.")
       .def(
@@ -198,7 +208,7 @@ void bind_operator(nb::module_& m) {
           [](const BoundOperator& self, std::int64_t tokens, int alignment, std::size_t workspace_bytes) {
             return text(self.op().plan(tokens, alignment, workspace_bytes));
           },
-          "tokens"_a, "alignment"_a = 16, "workspace_bytes"_a = 0)
+          "tokens"_a, "alignment"_a = 16, "workspace_bytes"_a = 0, "How the kernel for a token count does its work, as text.")
       .def(
           "source",
           [](const BoundOperator& self, std::int64_t tokens, int alignment, std::size_t workspace_bytes) {
@@ -229,11 +239,12 @@ NB_MODULE(_core, m) {
       [](const std::string& op, std::optional<std::int64_t> n, const nb::object& dtype,
          const nb::kwargs& options) { return text(spec_of(op, n, dtype, options)); },
       "op"_a, "n"_a = nb::none(), "dtype"_a = nb::none(), "options"_a,
+      nb::sig("def spec(op: str, n: int | None = None, dtype: DType | None = None, **options: Option) -> str"),
       "The Spec's text of an operator, as Runtime.operator takes it.");
   m.def(
       "named_operators",
       [] {
-        nb::dict names;
+        nb::typed<nb::dict, nb::str, nb::str> names;
         for (const NamedOperator& named : named_operators())
           names[nb::str(named.name.data(), named.name.size())] =
               nb::str(named.summary.data(), named.summary.size());

@@ -4,11 +4,14 @@ PyTorch's dispatcher gets a kernel per operator and device that looks at the arg
 kernel that was there before. Kernels sit below autograd: a backward pass is PyTorch's own. aten::rms_norm alone is made of other
 operators and has no backward of its own, so where a gradient is needed it stays as it is."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import math
 import threading
 import warnings
+from collections.abc import Iterable, Iterator
 
 import torch
 
@@ -29,7 +32,7 @@ class Coverage:
     device: str  # "cuda" or "cpu"
     takes: str  # what Isofold computes
     taken: int = 0  # calls that it computed
-    passed: dict = dataclasses.field(default_factory=dict)  # why others went to PyTorch: how many
+    passed: dict[str, int] = dataclasses.field(default_factory=dict)  # why others went to PyTorch: how many
 
 
 class _Pass(Exception):
@@ -236,7 +239,7 @@ def _named(operators):
     return names
 
 
-def enable_batch_invariant_mode(devices=None, operators=None):
+def enable_batch_invariant_mode(devices: str | Iterable[str] | None = None, operators: Iterable[str] | None = None) -> None:
     """From now on these operators of PyTorch are Isofold's, in every thread of the process: aten::_softmax, _log_softmax,
     mean.dim, sum.dim_IntList, native_layer_norm, rms_norm. devices: "cuda", "cpu" or both; None: those that work. operators: the
     names of some of them, None: all. Calls nest: each takes one disable_batch_invariant_mode. Raises UsageError where nothing can
@@ -251,7 +254,7 @@ def enable_batch_invariant_mode(devices=None, operators=None):
         _enabled.append(pairs)
 
 
-def disable_batch_invariant_mode():
+def disable_batch_invariant_mode() -> None:
     """Puts PyTorch's own kernels back, when it was called as often as enable_batch_invariant_mode. Does nothing when the mode is
     not enabled."""
     global _library_of_overrides
@@ -264,13 +267,13 @@ def disable_batch_invariant_mode():
             _library_of_overrides = None
 
 
-def is_batch_invariant_mode_enabled():
+def is_batch_invariant_mode_enabled() -> bool:
     """Are PyTorch's operators overridden now?"""
     return bool(_enabled)
 
 
 @contextlib.contextmanager
-def batch_invariant_mode(devices=None, operators=None):
+def batch_invariant_mode(devices: str | Iterable[str] | None = None, operators: Iterable[str] | None = None) -> Iterator[None]:
     """The mode for as long as a `with` block takes; arguments as of enable_batch_invariant_mode."""
     enable_batch_invariant_mode(devices, operators)
     try:
@@ -279,7 +282,7 @@ def batch_invariant_mode(devices=None, operators=None):
         disable_batch_invariant_mode()
 
 
-def coverage():
+def coverage() -> list[Coverage]:
     """A list of Coverage: for every overridden operator and device what Isofold takes, how many calls it took, and why how many
     others went to PyTorch. Counts go on until the process ends."""
     with _lock:

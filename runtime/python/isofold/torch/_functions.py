@@ -3,6 +3,10 @@
 Each goes the direct way, from Python into C++ and on to the kernel, unless somebody has to see it in PyTorch's dispatcher
 (torch.compile, modes, transforms, FakeTensors) or a tensor has to be copied or refused first."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import torch
 
 import isofold
@@ -121,7 +125,16 @@ def check_normalized(input, normalized_shape, *parameters):
     return len(shape), n
 
 
-def rms_norm(input, normalized_shape, weight=None, eps=None, *, weight_mode="f32", weight_offset_one=False, out=None):
+def rms_norm(
+    input: torch.Tensor,
+    normalized_shape: Sequence[int],
+    weight: torch.Tensor | None = None,
+    eps: float | None = None,
+    *,
+    weight_mode: str = "f32",
+    weight_offset_one: bool = False,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
     """input / sqrt(mean(input^2) + eps) * weight, as torch.nn.functional.rms_norm. eps: torch.finfo(float32).eps when None.
     weight_mode "after_cast" rounds to the dtype before the weight multiplies; weight_offset_one multiplies by 1 + weight."""
     if eps is None:
@@ -143,8 +156,15 @@ def rms_norm(input, normalized_shape, weight=None, eps=None, *, weight_mode="f32
 
 
 def fused_add_rms_norm(
-    input, residual, weight=None, eps=1e-6, *, weight_mode="f32", weight_offset_one=False, residual_mode="f32_sum"
-):
+    input: torch.Tensor,
+    residual: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    eps: float = 1e-6,
+    *,
+    weight_mode: str = "f32",
+    weight_offset_one: bool = False,
+    residual_mode: str = "f32_sum",
+) -> None:
     """In place, over the last axis: residual becomes input + residual, input becomes rms_norm of that sum. residual_mode
     "rounded_sum" normalises the sum as it is stored, "f32_sum" before it is rounded. Returns None."""
     if not _is_traced():
@@ -156,7 +176,15 @@ def fused_add_rms_norm(
     _ops.fused_add_rms_norm(input, residual, weight, eps, weight_mode, weight_offset_one, residual_mode)
 
 
-def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, *, out=None):
+def layer_norm(
+    input: torch.Tensor,
+    normalized_shape: Sequence[int],
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    eps: float = 1e-5,
+    *,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
     """(input - mean) / sqrt(variance + eps) * weight + bias, as torch.nn.functional.layer_norm."""
     if not _is_traced() and len(normalized_shape) == 1:
         result = _eager_layer_norm(input, weight, bias, normalized_shape[0], eps, out, None, None)
@@ -196,7 +224,9 @@ def _softmax(name, input, dim, dtype, out):
     return _finish(result if last else result.movedim(-1, axis), out)
 
 
-def softmax(input, dim, dtype=None, *, out=None):
+def softmax(
+    input: torch.Tensor, dim: int, dtype: torch.dtype | None = None, *, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """exp(input - max) / sum(exp(input - max)) along dim, as torch.softmax. Other axes than the last are copied."""
     if dtype is None and dim is not None and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
         result = _eager_softmax(input, None, None, None, 0.0, out, None, None)
@@ -205,7 +235,9 @@ def softmax(input, dim, dtype=None, *, out=None):
     return _softmax("softmax", input, dim, dtype, out)
 
 
-def log_softmax(input, dim, dtype=None, *, out=None):
+def log_softmax(
+    input: torch.Tensor, dim: int, dtype: torch.dtype | None = None, *, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """input - max - log(sum(exp(input - max))) along dim, as torch.log_softmax. Other axes than the last are copied."""
     if dtype is None and dim is not None and (dim == -1 or dim + 1 == input.dim()) and not _is_traced():
         result = _eager_log_softmax(input, None, None, None, 0.0, out, None, None)
@@ -249,11 +281,25 @@ def _reduction(name, eager, input, dim, keepdim, dtype, out):
     return _finish(result, out)
 
 
-def mean(input, dim=None, keepdim=False, *, dtype=None, out=None):
+def mean(
+    input: torch.Tensor,
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype | None = None,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Sum / count along dim (an axis, several, or all for None), as torch.mean. What is not the last axis is copied."""
     return _reduction("mean", _eager_mean, input, dim, keepdim, dtype, out)
 
 
-def sum(input, dim=None, keepdim=False, *, dtype=None, out=None):
+def sum(
+    input: torch.Tensor,
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype | None = None,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Sum along dim (an axis, several, or all for None), as torch.sum. What is not the last axis is copied."""
     return _reduction("sum", _eager_sum, input, dim, keepdim, dtype, out)

@@ -1,5 +1,7 @@
 """Runtimes and operators that every function of this package shares."""
 
+from __future__ import annotations
+
 import threading
 
 import torch
@@ -25,7 +27,7 @@ def ordinal_of(device):
     return torch.cuda.current_device() if device.index is None else device.index
 
 
-def runtime(device):
+def runtime(device: torch.device | str) -> isofold.Runtime:
     """The Runtime that the functions of isofold.torch use on that device (a torch.device or its name)."""
     return _runtime(ordinal_of(device))
 
@@ -94,7 +96,7 @@ def norm_options(
 _SIZES = {"f32": 4, "bf16": 2, "f16": 2, "f64": 8}
 
 
-def prepare_up_to(max_tokens):
+def prepare_up_to(max_tokens: int) -> None:
     """Loads what the operators that calls have used until now need for every number of rows from 1 to max_tokens, so that no
     later call with dense tensors compiles: a capture into a CUDA graph cannot. Raises UsageError for max_tokens below 1."""
     with _lock:
