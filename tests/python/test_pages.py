@@ -18,6 +18,6 @@ def test_the_example(cpu, capsys):
 
 def test_pages_name_what_exists():
     text = (pages.SOURCE / "docs/python.md").read_text()
-    for name in ("Runtime", "Error", "UsageError", "InternalError", "named_operators"):
+    for name in ("Runtime", "Error", "UsageError", "InternalError", "named_operators", "log_to"):
         assert f"isofold.{name}" in text or f"`{name}`" in text
         assert hasattr(isofold, name)

@@ -11,6 +11,8 @@ from isofold import _core
 
 FOLDER = pathlib.Path(isofold.__file__).parent
 PROGRAM = """
+import logging
+
 import numpy as np
 import isofold
 
@@ -28,6 +30,9 @@ schedule: str = norm.choice(3, alignment=16, workspace_bytes=norm.workspace_byte
 spec: str = isofold.spec("sum", n=4, dtype="bfloat16", output_dtype=np.dtype("float32"))
 summaries: dict[str, str] = isofold.named_operators()
 version: str = isofold.__version__
+isofold.log_to(logging.getLogger("isofold"))
+isofold.log_to(lambda level, text: None, level="info")
+isofold.log_to(None)
 try:
     raise isofold.UsageError("wrong")
 except (isofold.Error, ValueError):
@@ -42,6 +47,7 @@ REFUSED = {
     "norm.launch(x, x[0], y, stream=1.5)": "arg-type",
     "norm.prepare(1)": "arg-type",
     "facts.shape": "attr-defined",
+    'isofold.log_to("isofold")': "arg-type",
     'isofold.Runtime(devices="cpu")': "call-arg",
 }
 
@@ -65,12 +71,16 @@ def test_the_package_says_that_it_is_typed():
 
 def test_the_stub_has_what_the_module_has():
     names = {node.name for node in stub().body if isinstance(node, (ast.ClassDef, ast.FunctionDef))} | {"__version__"}
-    assert set(isofold.__all__) <= names
+    assert set(isofold.__all__) - {"log_to"} <= names
     assert {name for name in dir(_core) if not name.startswith("__")} <= names
     for node in stub().body:
         if isinstance(node, ast.ClassDef):
             members = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
             assert {name for name in vars(getattr(_core, node.name)) if not name.startswith("_")} <= members
+
+
+def test_every_type_is_a_type_of_python():
+    assert "std::" not in (FOLDER / "_core.pyi").read_text()
 
 
 def test_everything_public_has_a_docstring_and_types():

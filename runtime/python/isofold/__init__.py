@@ -23,6 +23,7 @@ from ._core import (
     named_operators,
     spec,
 )
+from ._messages import log_to
 
 __all__ = [
     "Choice",
@@ -33,6 +34,7 @@ __all__ = [
     "TensorFacts",
     "UsageError",
     "__version__",
+    "log_to",
     "named_operators",
     "spec",
 ]
@@ -41,3 +43,4 @@ __all__ = [
 _atexit.register(_core._finish_calls)
 for _class in (Choice, Error, InternalError, Operator, Runtime, TensorFacts, UsageError):
     _class.__module__ = "isofold"
+log_to.__module__ = "isofold"

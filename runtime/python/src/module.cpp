@@ -12,6 +12,7 @@
 
 #include "bound_operator.hpp"
 #include "eager.hpp"
+#include "messages.hpp"
 #include "named_specs.hpp"
 #include "python_calls.hpp"
 
@@ -81,6 +82,7 @@ Raises UsageError when the device cannot be used, or a file cannot be read.)")
             options.require_tuned = require_tuned;
             options.record = record;
             options.nvtx = nvtx;
+            use_messages(options);
             Runtime runtime = open(options);
             const Home home(runtime);
             new (self) HeldRuntime(std::move(runtime), home);
@@ -234,6 +236,7 @@ NB_MODULE(_core, m) {
   bind_runtime(m);
   bind_operator(m);
   bind_eager(m);
+  bind_messages(m);
   m.def(
       "spec",
       [](const std::string& op, std::optional<std::int64_t> n, const nb::object& dtype,

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include "messages.hpp"
+
 namespace isofold::python {
 namespace {
 
@@ -35,6 +37,7 @@ WithoutGil::WithoutGil() {
 WithoutGil::~WithoutGil() {
   stay_if_closing();
   PyEval_RestoreThread(state_);
+  deliver_messages();  // still counted: the interpreter does not end this thread in it
   calls.fetch_sub(1);
 }
 
@@ -44,6 +47,7 @@ void finish_calls() {
   PyThreadState* const state = PyEval_SaveThread();
   while (calls.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   PyEval_RestoreThread(state);
+  end_messages();
 }
 
 int process_generation() {

@@ -1,0 +1,20 @@
+#pragma once
+#include <nanobind/nanobind.h>
+#include <isofold/runtime.hpp>
+
+namespace isofold::python {
+
+/// Messages of the Runtime that is to be made go where isofold.log_to says. They are given inside C++, under locks that a thread
+/// with the interpreter's lock may want; so they are kept until that thread is back in Python, and those of Isofold's own threads
+/// until the main thread looks.
+void use_messages(RuntimeOptions& options);
+
+/// Gives kept messages to the function. The caller has the interpreter's lock. An exception of the function goes to sys.unraisablehook.
+void deliver_messages() noexcept;
+
+/// From now on messages are lines on standard error.
+void end_messages() noexcept;
+
+void bind_messages(nanobind::module_& m);
+
+}  // namespace isofold::python
