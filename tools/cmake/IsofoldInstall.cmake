@@ -1,4 +1,6 @@
 # Install rules of the libraries, headers, tables and the command; `find_package(isofold)` and pkg-config find what they install.
+# Three components, each a Debian package of its own: what programs load (library), what they are built with (development), and
+# the command with what is for people (command).
 include(CMakePackageConfigHelpers)
 
 # What a static library leaves to whoever links it. Header-only libraries were used up in the build.
@@ -31,15 +33,17 @@ foreach(set_and_targets IN ITEMS "isofoldTargets ${isofold_codegen_public} ${iso
   string(REPLACE " " ";" targets "${set_and_targets}")
   list(POP_FRONT targets export)
   install(TARGETS ${targets} EXPORT ${export}
-    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
-    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
-  install(EXPORT ${export} NAMESPACE isofold:: DESTINATION "${isofold_package_folder}")
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT development
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT library NAMELINK_COMPONENT development
+    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT library
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
+  install(EXPORT ${export} NAMESPACE isofold:: DESTINATION "${isofold_package_folder}" COMPONENT development)
 endforeach()
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/isofoldConfig.cmake.in" "${PROJECT_BINARY_DIR}/isofoldConfig.cmake"
                               INSTALL_DESTINATION "${isofold_package_folder}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/isofoldConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/isofoldConfig.cmake" "${PROJECT_BINARY_DIR}/isofoldConfigVersion.cmake"
-        DESTINATION "${isofold_package_folder}")
+        DESTINATION "${isofold_package_folder}" COMPONENT development)
 
 # pkg-config: folders relative to the .pc file, so that the whole may be moved.
 file(RELATIVE_PATH isofold_pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
@@ -55,21 +59,21 @@ if(NOT BUILD_SHARED_LIBS)
 endif()
 foreach(name IN ITEMS isofold isofold-runtime)
   configure_file("${CMAKE_CURRENT_LIST_DIR}/${name}.pc.in" "${PROJECT_BINARY_DIR}/${name}.pc" @ONLY)
-  install(FILES "${PROJECT_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+  install(FILES "${PROJECT_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT development)
 endforeach()
 
 if(TARGET isofold_command)
-  install(TARGETS isofold_command RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(TARGETS isofold_command RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT command)
 endif()
 if(TARGET isofold_reference)
   set(isofold_reference_folder "${PROJECT_BINARY_DIR}/tools/reference")
-  install(FILES "${isofold_reference_folder}/isofold.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
-  install(FILES "${isofold_reference_folder}/isofold" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
-  install(FILES "${isofold_reference_folder}/_isofold" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions")
-  install(FILES "${isofold_reference_folder}/isofold.fish" DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
+  install(FILES "${isofold_reference_folder}/isofold.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT command)
+  install(FILES "${isofold_reference_folder}/isofold" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" COMPONENT command)
+  install(FILES "${isofold_reference_folder}/_isofold" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" COMPONENT command)
+  install(FILES "${isofold_reference_folder}/isofold.fish" DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d" COMPONENT command)
 endif()
 # The libraries have the tables built in; these are for people.
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/tables" DESTINATION "${CMAKE_INSTALL_DATADIR}/isofold" OPTIONAL
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/tables" DESTINATION "${CMAKE_INSTALL_DATADIR}/isofold" COMPONENT command OPTIONAL
         FILES_MATCHING PATTERN "*.jsonl")
-install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright)
-install(FILES "${PROJECT_SOURCE_DIR}/README.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright COMPONENT command)
+install(FILES "${PROJECT_SOURCE_DIR}/README.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT command)
