@@ -130,7 +130,7 @@ Spec named_rms_norm(std::string_view name, std::int64_t n, DType dtype, NamedOpt
   if (norm.quantize) read_quantize(options, *norm.quantize);
   options.finish();
   if (!norm.weight && (norm.weight_dtype || norm.weight_offset_one || norm.weight_mode != WeightMode::f32))
-    throw UsageError(fmt::format("{}: weight=off goes with no other option of the weight", name));
+    throw UsageError(fmt::format("{}: there is no weight (weight=off), so no weight_dtype, weight_mode or weight_offset_one", name));
   return rms_norm(norm);
 }
 

@@ -30,7 +30,9 @@ def test_errors_are_python_exceptions():
         ((X[:, :32], W), {}, r"x has shape \[3, 32\], it must be \[tokens, 64\]"),
         ((X[0, 0], W), {}, r"x has shape \[\]"),
         ((X, X), {}, r"weight has shape \[3, 64\], it must be \[64\]"),
-        ((np.ones((64, 3), np.float32).T, W), {}, "last axis is not contiguous"),
+        ((np.ones((64, 3), np.float32).T, W), {}, r"last axis is not contiguous .* pass x.contiguous\(\), or numpy.ascontiguousarray\(x\)"),
+        ((X.astype(">f4"), W), {}, "x is >f4, this operator takes f32"),
+        ((np.ma.masked_array(X, X > 0), W), {}, "a masked array's mask would not be seen"),
         ((np.broadcast_to(W, (3, 64)), W), {}, "no one positive distance"),
         ((X[::-1], W), {}, "no one positive distance"),
         ((X, W), {"workspace": np.ones((64, 64), np.float32)[:, :32]}, "workspace is not contiguous"),
@@ -78,6 +80,8 @@ def test_operators_that_do_not_exist(cpu):
         cpu.operator("rms_norm", n=1, dtype="f32", weight_mode="late")
     with pytest.raises(isofold.UsageError, match='eps is "a"; allowed is a number'):
         cpu.operator("rms_norm", n=1, dtype="f32", eps="a")
+    with pytest.raises(isofold.UsageError, match='options of rms_norm "weight=0": weight is "0"; allowed are off, on'):
+        cpu.operator("rms_norm", n=1, dtype="f32", weight=0)
     with pytest.raises(isofold.UsageError, match='groups is "on"; allowed is a whole number'):
         cpu.operator("rms_norm", n=1, dtype="f32", groups=True)
     for wrong in ("1e-5", "1 weight=off", [1], object()):

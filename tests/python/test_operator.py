@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import reference
@@ -24,6 +27,7 @@ def test_dtypes_are_what_numpy_has_for_them(cpu):
     for dtype in ("f32", "float32", np.float32, np.dtype("float32"), rows(1, 1).dtype):
         assert cpu.operator("sum", n=64, dtype=dtype).spec == isofold.spec("sum", 64, "f32")
     assert cpu.operator("sum", n=64, dtype=np.int8, output_dtype=np.float32).outputs[0].dtype == "f32"
+    assert cpu.operator("rms_norm", n=64, dtype="f32", weight=np.bool_(False)).spec == isofold.spec("rms_norm", 64, "f32", weight=False)
     with pytest.raises(isofold.UsageError, match='dtype is "float"; allowed are f32'):
         cpu.operator("sum", n=64, dtype=float)
 
@@ -46,6 +50,22 @@ def test_launch_writes_into_outputs_that_are_given(cpu):
     assert total.tobytes() == (x + residual).tobytes()
     norm.launch(x, residual, weight, y=x, residual_out=residual)  # in place
     assert x.tobytes() == y.tobytes() and residual.tobytes() == total.tobytes()
+
+
+def test_a_call_makes_the_outputs_that_are_none(cpu):
+    x, residual, weight = rows(5, 64), rows(5, 64, 1), rows(1, 64)[0]
+    norm = cpu.operator("add_rms_norm", n=64, dtype="f32")
+    expected, total = np.empty_like(x), np.empty_like(x)
+    norm.launch(x, residual, weight, expected, total)
+    y, residual_out = norm(x, residual, weight, y=None, residual_out=residual)
+    assert residual_out is residual and residual.tobytes() == total.tobytes() and y.tobytes() == expected.tobytes()
+
+
+def test_copies_share_a_handle(cpu):
+    norm = cpu.operator("rms_norm", n=64, dtype="f32")
+    assert copy.copy(norm) is norm and copy.deepcopy({"norm": norm})["norm"] is norm and copy.deepcopy(cpu) is cpu
+    with pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(norm)
 
 
 def test_any_leading_dimensions_and_strided_rows(cpu):
@@ -135,7 +155,9 @@ def test_the_options_of_a_runtime(cpu, tmp_path):
         bundled(rows(1, 100))
     with pytest.raises(isofold.UsageError, match="nothing.jsonl"):
         isofold.Runtime("cpu", tables=[str(tmp_path / "nothing.jsonl")])
-    runtime = isofold.Runtime("cpu", record=str(tmp_path / "record"))
+    with pytest.raises(isofold.UsageError, match="nothing.bundle"):
+        isofold.Runtime("cpu", cache_folder=tmp_path / "cache", tables=(), bundles=(tmp_path / "nothing.bundle",))
+    runtime = isofold.Runtime("cpu", record=tmp_path / "record")
     sums = runtime.operator("sum", n=100, dtype="f32")
     sums(rows(7, 100))
     del runtime, sums

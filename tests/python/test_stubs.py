@@ -11,17 +11,20 @@ from isofold import _core
 
 FOLDER = pathlib.Path(isofold.__file__).parent
 PROGRAM = """
+import copy
 import logging
+import pathlib
 
 import numpy as np
 import isofold
 
-runtime = isofold.Runtime(device="cpu", cache_folder="off", tables=[], bundles=[], require_bundled=False, require_tuned=False)
+runtime = isofold.Runtime(device="cpu", cache_folder=pathlib.Path("off"), tables=[], bundles=[], require_bundled=False, require_tuned=False)
 norm: isofold.Operator = runtime.operator(op="rms_norm", n=64, dtype=np.float32, fold=None, eps=1e-5, weight_dtype="f32")
 name: str = runtime.device_name
 x = np.ones((3, 64), np.float32)
 y = norm(x, weight=x[0])
 norm.launch(x, x[0], y, stream=None, workspace=None)
+again: isofold.Operator = copy.deepcopy(norm)
 norm.prepare([1, 2], alignment=16)
 norm.prepare_up_to(max_tokens=4)
 names: list[str] = [tensor.name for tensor in norm.inputs + norm.outputs]
@@ -90,7 +93,7 @@ def test_everything_public_has_a_docstring_and_types():
     for name, function in functions(stub()):
         if name.split(".")[0] not in isofold.__all__:
             continue
-        assert ast.get_docstring(function) or name.endswith(("__init__", "__repr__")), name
+        assert ast.get_docstring(function) or name.rpartition(".")[2].startswith("__"), name
         assert function.returns is not None, name
         arguments = [*function.args.args, *function.args.kwonlyargs, function.args.vararg, function.args.kwarg]
         for argument in filter(None, arguments):

@@ -134,8 +134,8 @@ Rows check_tensor(const Spec& spec, const TensorFacts& facts, const TensorView& 
     refuse(shaped(wanted));
   if (spec.n > 1 && view.stride(ndim - 1) != 1)
     refuse(
-        fmt::format("{}: the last axis is not contiguous (its stride is {} elements); make it so, with "
-                    "contiguous() for example",
+        fmt::format("{0}: the last axis is not contiguous (its stride is {1} elements); pass {0}.contiguous(), or "
+                    "numpy.ascontiguousarray({0})",
                     facts.name, view.stride(ndim - 1)));
   if (grouped && spec.n > 0 && view.stride(ndim - 2) != spec.n)
     refuse(fmt::format("{}: the groups of a row must lie side by side, {} elements apart, not {}", facts.name,
@@ -237,7 +237,10 @@ std::vector<nb::object> BoundOperator::collect(const nb::args& places, const nb:
     place = nb::borrow(value);
   }
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    if (i >= count && !objects[i].is_valid()) continue;  // may be made by the caller
+    if (i >= count && (!objects[i].is_valid() || objects[i].is_none())) {  // is made by the caller
+      objects[i].reset();
+      continue;
+    }
     if (!objects[i].is_valid() || objects[i].is_none())
       refuse(fmt::format("{} needs {} '{}', which was not passed", op,
                          tensors_[i].output ? "an output" : "the input", tensors_[i].name));

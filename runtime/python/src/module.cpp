@@ -1,4 +1,5 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
@@ -7,8 +8,10 @@
 #include <isofold/error.hpp>
 #include <isofold/runtime.hpp>
 
+#include <filesystem>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "bound_operator.hpp"
 #include "eager.hpp"
@@ -36,6 +39,7 @@ Spec spec_of(const std::string& op, std::optional<std::int64_t> n, const nb::obj
 }
 
 using HeldRuntime = Held<Runtime>;
+using Path = std::filesystem::path;
 
 Runtime open(const RuntimeOptions& options) {
   process_generation();  // forks count from here on at the latest
@@ -43,6 +47,10 @@ Runtime open(const RuntimeOptions& options) {
   const WithoutGil others_run;
   return Runtime(options);
 }
+
+/// Handles do not change: a copy, of a model that holds one for example, may share them.
+nb::object itself(nb::handle self) { return nb::borrow(self); }
+nb::object itself_of_all(nb::handle self, nb::handle) { return nb::borrow(self); }
 
 void bind_errors(nb::module_& m) {
   const nb::object base = nb::exception<Error>(m, "Error", PyExc_RuntimeError);
@@ -70,25 +78,23 @@ nvtx: show calls to a profiler.
 Raises UsageError when the device cannot be used, or a file cannot be read.)")
       .def(
           "__init__",
-          [](HeldRuntime* self, const std::string& device, const std::string& cache_folder,
-             std::vector<std::string> tables, std::vector<std::string> bundles, bool require_bundled,
-             bool require_tuned, const std::string& record, bool nvtx) {
+          [](HeldRuntime* self, const std::string& device, const Path& cache_folder, const std::vector<Path>& tables,
+             const std::vector<Path>& bundles, bool require_bundled, bool require_tuned, const Path& record, bool nvtx) {
             RuntimeOptions options;
             options.device = device;
-            options.cache_folder = cache_folder;
-            options.tables = std::move(tables);
-            options.bundles = std::move(bundles);
+            options.cache_folder = cache_folder.string();
+            options.tables.assign(tables.begin(), tables.end());
+            options.bundles.assign(bundles.begin(), bundles.end());
             options.require_bundled = require_bundled;
             options.require_tuned = require_tuned;
-            options.record = record;
+            options.record = record.string();
             options.nvtx = nvtx;
             use_messages(options);
             Runtime runtime = open(options);
             const Home home(runtime);
             new (self) HeldRuntime(std::move(runtime), home);
           },
-          "device"_a = "", "cache_folder"_a = "", "tables"_a = std::vector<std::string>{},
-          "bundles"_a = std::vector<std::string>{}, "require_bundled"_a = false, "require_tuned"_a = false,
+          "device"_a = "", "cache_folder"_a = "", "tables"_a = nb::tuple(), "bundles"_a = nb::tuple(), "require_bundled"_a = false, "require_tuned"_a = false,
           "record"_a = "", "nvtx"_a = false)
       .def_prop_ro(
           "device_name", [](const HeldRuntime& self) { return self.description().device_name(); },
@@ -112,6 +118,8 @@ Raises UsageError when the device cannot be used, or a file cannot be read.)")
           "The operator of that name over rows of n elements of dtype, with its options as keywords, or the "
           "one that a Spec's text "
           "describes. Nothing is compiled yet.")
+      .def("__copy__", itself, nb::sig("def __copy__(self) -> Runtime"))
+      .def("__deepcopy__", itself_of_all, "memo"_a, nb::sig("def __deepcopy__(self, memo: Any) -> Runtime"))
       .def("__repr__", [](const HeldRuntime& self) {
         return "isofold.Runtime(\"" + self.description().device_name() + "\")";
       });
@@ -196,9 +204,9 @@ void bind_operator(nb::module_& m) {
            "the CPU the result is there on return.")
       .def("__call__", &BoundOperator::call, "tensors"_a, "named"_a,
            nb::sig("def __call__(self, *tensors: Array, stream: Stream | None = None, workspace: Array | None = None, "
-                   "**named: Array) -> Any"),
+                   "**named: Array | None) -> Any"),
            "The same with outputs that are made here, of the kind of the first input: an array, or a tuple "
-           "of several.")
+           "of several. Those that are passed by name, and not None, are written instead.")
       .def(
           "choice",
           [](const BoundOperator& self, std::int64_t tokens, int alignment, std::size_t workspace_bytes) {
@@ -222,6 +230,8 @@ void bind_operator(nb::module_& m) {
       .def(
           "boundaries", [](const BoundOperator& self) { return self.op().boundaries(); },
           "First token counts of the ranges that have a schedule each.")
+      .def("__copy__", itself, nb::sig("def __copy__(self) -> Operator"))
+      .def("__deepcopy__", itself_of_all, "memo"_a, nb::sig("def __deepcopy__(self, memo: Any) -> Operator"))
       .def("__repr__", [](const BoundOperator& self) {
         return "isofold.Operator(\"" + text(self.description().spec()) + "\")";
       });

@@ -32,6 +32,12 @@ bool is_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
+/// Python's, or NumPy's.
+bool is_bool(nb::handle value) {
+  const std::string type = nb::str(value.type().attr("__name__")).c_str();
+  return type == "bool" || type == "bool_";
+}
+
 /// A number as named_spec reads it; "" for what is none. In binary32, so that it is rounded as Python's double would be.
 std::string number_text(nb::handle value) {
   if (PyIndex_Check(value.ptr()) && !PyFloat_Check(value.ptr())) {
@@ -47,7 +53,7 @@ std::string number_text(nb::handle value) {
 /// several options.
 std::string option_word(const std::string& op, const std::string& key, nb::handle value) {
   if (!is_name(key)) throw UsageError(fmt::format("{}: no option is called \"{}\"", op, key));
-  if (bool flag = false; nb::try_cast(value, flag)) return key + (flag ? "=on" : "=off");
+  if (is_bool(value)) return key + (PyObject_IsTrue(value.ptr()) == 1 ? "=on" : "=off");
   if (const std::string number = number_text(value); !number.empty()) return key + "=" + number;
   const std::string name = key.ends_with("dtype") ? dtype_name(value) : nb::str(value).c_str();
   if (!is_name(name))
@@ -62,7 +68,7 @@ std::string option_word(const std::string& op, const std::string& key, nb::handl
 Spec spec_by_name(const std::string& op, std::int64_t n, nb::handle dtype, const nb::dict& options) {
   std::string words;
   for (const auto& [key, value] : options)
-    if (!value.is_none()) words += option_word(op, nb::str(key).c_str(), value) + " ";
+    if (!value.is_none()) words += (words.empty() ? "" : " ") + option_word(op, nb::str(key).c_str(), value);
   return named_spec(op, n, named_dtype(dtype_name(dtype)), words);
 }
 

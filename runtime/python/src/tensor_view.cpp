@@ -1,5 +1,7 @@
 #include "tensor_view.hpp"
 
+#include <isofold/error.hpp>
+
 #include <fmt/format.h>
 
 #include <unordered_map>
@@ -8,6 +10,7 @@ namespace isofold::python {
 namespace nb = nanobind;
 namespace {
 
+constexpr std::uint8_t unknown_code = 255;
 constexpr char exchange_name[] = "__dlpack_c_exchange_api__";
 
 const dlpack::ExchangeApi* find_exchange_api(nb::handle type) {
@@ -25,8 +28,17 @@ nb::object attribute(nb::handle object, const char* name) {
   return nb::steal(found);
 }
 
+std::string class_name(nb::handle object) { return nb::str(object.type().attr("__name__")).c_str(); }
+
+/// Meta, sparse, quantised and other tensors whose memory PyTorch does not show. Of its message the rest is a trace of its calls.
+[[noreturn]] void refuse_unreadable(nb::handle object) {
+  const nb::python_error error;
+  const std::string why = nb::str(error.value()).c_str();
+  throw UsageError(fmt::format("the memory of this {} cannot be read: {}", class_name(object), why.substr(0, why.find('\n'))));
+}
+
 dlpack::DataType type_from_string(std::string_view text, nb::handle object) {
-  dlpack::DataType type{255, 0, 1};
+  dlpack::DataType type{unknown_code, 0, 1};
   if (text.size() < 3 || (text[0] == '>' && text[2] != '1')) return type;
   type.bits = static_cast<std::uint8_t>(8 * std::min(16, std::atoi(std::string(text.substr(2)).c_str())));
   switch (text[1]) {
@@ -78,7 +90,9 @@ void TensorView::read_interface(const nb::object& interface, nb::handle object, 
   const nb::tuple shape = nb::cast<nb::tuple>(fields["shape"]);
   tensor.data = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(data[0]));
   read_only = nb::cast<bool>(data[1]);
-  tensor.dtype = type_from_string(nb::str(fields["typestr"]).c_str(), object);
+  const std::string type = nb::str(fields["typestr"]).c_str();
+  tensor.dtype = type_from_string(type, object);
+  if (tensor.dtype.code == unknown_code) foreign_dtype_ = type;
   tensor.ndim = static_cast<std::int32_t>(shape.size());
   for (const nb::handle size : shape) sizes_.push_back(nb::cast<std::int64_t>(size));
   const nb::object strides = fields.contains("strides") ? nb::object(fields["strides"]) : nb::none();
@@ -127,13 +141,16 @@ void TensorView::read_capsule(nb::handle object) {
 TensorView view_of(nb::handle object) {
   TensorView view;
   if ((view.api = exchange_api_of(object)) != nullptr) {
-    if (view.api->tensor_from_object(object.ptr(), &view.tensor) != 0) throw nb::python_error();
+    if (view.api->tensor_from_object(object.ptr(), &view.tensor) != 0) refuse_unreadable(object);
     return view;
   }
   if (nb::object interface = attribute(object, "__cuda_array_interface__"); interface.is_valid())
     view.read_interface(interface, object, true);
-  else if (interface = attribute(object, "__array_interface__"); interface.is_valid())
+  else if (interface = attribute(object, "__array_interface__"); interface.is_valid()) {
+    if (class_name(object) == "MaskedArray")
+      throw UsageError("a masked array's mask would not be seen: pass its filled(), or its data");
     view.read_interface(interface, object, false);
+  }
   else if (nb::hasattr(object, "__dlpack__") && nb::hasattr(object, "__dlpack_device__"))
     view.read_capsule(object);
   else
@@ -152,6 +169,7 @@ std::string TensorView::device_name() const {
 }
 
 std::string TensorView::dtype_name() const {
+  if (!foreign_dtype_.empty()) return foreign_dtype_;
   if (const auto dtype = dtype_of(tensor.dtype)) return std::string(name_of(*dtype));
   switch (tensor.dtype.code) {
     case dlpack::integer:

@@ -45,13 +45,14 @@ class TensorView {
   friend TensorView view_of(nanobind::handle object);
   void read_interface(const nanobind::object& interface, nanobind::handle object, bool cuda);
   void read_capsule(nanobind::handle object);
+  std::string foreign_dtype_;        // name of one that DLPack cannot say
   std::vector<std::int64_t> sizes_;  // shape and strides where the object does not hold them as such
   nanobind::object owner_;           // what keeps them alive
 };
 
 /// Reads DLPack's exchange interface, `__cuda_array_interface__`, `__array_interface__` or `__dlpack__`, the
 /// first of them that the object has. Nothing is copied and no stream is waited for. Throws TypeError for
-/// what is no tensor.
+/// what is no tensor, UsageError for one whose memory cannot be read as it is.
 TensorView view_of(nanobind::handle object);
 
 /// The exchange interface of the object's type, or null.

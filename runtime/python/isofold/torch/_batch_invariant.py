@@ -232,18 +232,19 @@ def _usable(devices):
 
 
 def _named(operators):
-    names = tuple(_KERNELS) if operators is None else tuple(name.removeprefix("aten::") for name in operators)
+    asked = (operators,) if isinstance(operators, str) else operators
+    names = tuple(_KERNELS) if asked is None else tuple(name.removeprefix("aten::") for name in asked)
     for name in names:
         if name not in _KERNELS:
             raise isofold.UsageError(f'operators has "{name}"; allowed are {", ".join(_KERNELS)}')
     return names
 
 
-def enable_batch_invariant_mode(devices: str | Iterable[str] | None = None, operators: Iterable[str] | None = None) -> None:
+def enable_batch_invariant_mode(devices: str | Iterable[str] | None = None, operators: str | Iterable[str] | None = None) -> None:
     """From now on these operators of PyTorch are Isofold's, in every thread of the process: aten::_softmax, _log_softmax,
     mean.dim, sum.dim_IntList, native_layer_norm, rms_norm. devices: "cuda", "cpu" or both; None: those that work. operators: the
-    names of some of them, None: all. Calls nest: each takes one disable_batch_invariant_mode. Raises UsageError where nothing can
-    be overridden, RuntimeError where other Python code has overridden one of the operators."""
+    name of one, or the names of several of them; None: all. Calls nest: each takes one disable_batch_invariant_mode. Raises
+    UsageError where nothing can be overridden, RuntimeError where other Python code has overridden one of the operators."""
     global _library_of_overrides
     with _lock:
         pairs = {(name, device) for device in _usable(devices) for name in _named(operators)}
@@ -273,7 +274,7 @@ def is_batch_invariant_mode_enabled() -> bool:
 
 
 @contextlib.contextmanager
-def batch_invariant_mode(devices: str | Iterable[str] | None = None, operators: Iterable[str] | None = None) -> Iterator[None]:
+def batch_invariant_mode(devices: str | Iterable[str] | None = None, operators: str | Iterable[str] | None = None) -> Iterator[None]:
     """The mode for as long as a `with` block takes; arguments as of enable_batch_invariant_mode."""
     enable_batch_invariant_mode(devices, operators)
     try:

@@ -5,7 +5,8 @@ Each goes the direct way, from Python into C++ and on to the kernel, unless some
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -99,11 +100,30 @@ _eager_mean = _eager(_plain_resolver("mean", WIDE_NAMES), reduces=True)
 _eager_sum = _eager(_plain_resolver("sum", WIDE_NAMES), reduces=True)
 
 
+def _check_tensors(input, **others):
+    for name, tensor in (("input", input), *others.items()):
+        if not isinstance(tensor, torch.Tensor) and (tensor is not None or name == "input"):
+            raise TypeError(f"{name} is {type(tensor)}, it must be a torch.Tensor")
+
+
+def _check_out(out, shape, dtype):
+    if out is not None and tuple(out.shape) != tuple(shape):
+        raise isofold.UsageError(f"out has shape {list(out.shape)}, the result has {list(shape)}")
+    if out is not None and out.dtype != dtype:
+        raise isofold.UsageError(f"out is {out.dtype}, the result {dtype}")
+
+
+def _result_dtype(dtype, out):
+    """Of a function that takes a dtype: out's is as good. None: the input's."""
+    if out is None or dtype is None or out.dtype == dtype:
+        return dtype if out is None else out.dtype
+    raise isofold.UsageError(f"out is {out.dtype}, dtype {dtype}")
+
+
 def _finish(result, out):
     if out is None:
         return result
-    if out.shape != result.shape:
-        raise isofold.UsageError(f"out has shape {list(out.shape)}, the result has {list(result.shape)}")
+    _check_out(out, result.shape, result.dtype)
     return out.copy_(result)
 
 
@@ -113,6 +133,8 @@ def flat(tensor, count, n):
 
 
 def check_normalized(input, normalized_shape, *parameters):
+    if isinstance(normalized_shape, int):
+        raise TypeError(f"normalized_shape is {normalized_shape}, it must be a sequence of sizes: ({normalized_shape},)")
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape or input.dim() < len(shape):
         raise isofold.UsageError(f"normalized_shape is {list(shape)}, input's shape {list(input.shape)} does not end with it")
@@ -139,14 +161,16 @@ def rms_norm(
     weight_mode "after_cast" rounds to the dtype before the weight multiplies; weight_offset_one multiplies by 1 + weight."""
     if eps is None:
         eps = 1.1920928955078125e-07
-    if not _is_traced() and len(normalized_shape) == 1:
+    if not _is_traced() and type(normalized_shape) is not int and len(normalized_shape) == 1:
         eager = _eager_rms_norm
         if weight_mode != "f32" or weight_offset_one:
             eager = _eager_norm("rms_norm", ("weight",), weight_mode, weight_offset_one)
         result = eager(input, weight, None, normalized_shape[0], eps, out, None, None)
         if result is not NotImplemented:
             return result
+    _check_tensors(input, weight=weight, out=out)
     count, n = check_normalized(input, normalized_shape, weight)
+    _check_out(out, input.shape, input.dtype)
     x, w = flat(input, count, n), flat(weight, count, n)
     if out is not None and count == 1:
         _ops.rms_norm.out(x, w, eps, weight_mode, weight_offset_one, out=out)
@@ -173,6 +197,7 @@ def fused_add_rms_norm(
             eager = _eager_norm("add_rms_norm", ("residual", "weight"), weight_mode, weight_offset_one, residual_mode)
         if eager(input, residual, weight, None, eps, input, residual, None) is not NotImplemented:
             return
+    _check_tensors(input, residual=residual, weight=weight)
     _ops.fused_add_rms_norm(input, residual, weight, eps, weight_mode, weight_offset_one, residual_mode)
 
 
@@ -186,11 +211,13 @@ def layer_norm(
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """(input - mean) / sqrt(variance + eps) * weight + bias, as torch.nn.functional.layer_norm."""
-    if not _is_traced() and len(normalized_shape) == 1:
+    if not _is_traced() and type(normalized_shape) is not int and len(normalized_shape) == 1:
         result = _eager_layer_norm(input, weight, bias, normalized_shape[0], eps, out, None, None)
         if result is not NotImplemented:
             return result
+    _check_tensors(input, weight=weight, bias=bias, out=out)
     count, n = check_normalized(input, normalized_shape, weight, bias)
+    _check_out(out, input.shape, input.dtype)
     x, w, b = flat(input, count, n), flat(weight, count, n), flat(bias, count, n)
     if out is not None and count == 1:
         _ops.layer_norm.out(x, w, b, eps, out=out)
@@ -209,18 +236,21 @@ def _axis(input, dim):
 def _softmax(name, input, dim, dtype, out):
     if dim is None:
         raise isofold.UsageError(f"{name} needs dim")
+    _check_tensors(input, out=out)
     axis = _axis(input, dim)
-    operator = getattr(_ops, name)
+    result_dtype = _result_dtype(dtype, out)
+    function = getattr(_ops, name)
     x = input
     if dtype is not None and dtype != x.dtype and (x.dtype, dtype) not in _WIDENED:
         x = x.to(dtype)
     if input.dim() == 0:
-        return _finish(operator(x.reshape(1), dtype=dtype).reshape(()), out)
+        return _finish(function(x.reshape(1), dtype=result_dtype).reshape(()), out)
     last = axis == input.dim() - 1
     if out is not None and last:
-        operator.out(x, dtype=dtype, out=out)
+        _check_out(out, x.shape, result_dtype)
+        function.out(x, dtype=result_dtype, out=out)
         return out
-    result = operator(x if last else x.movedim(axis, -1), dtype=dtype)
+    result = function(x if last else x.movedim(axis, -1), dtype=result_dtype)
     return _finish(result if last else result.movedim(-1, axis), out)
 
 
@@ -252,11 +282,15 @@ def _reduction(name, eager, input, dim, keepdim, dtype, out):
             result = eager(input, None, None, None, 0.0, out, None, None)
             if result is not NotImplemented:
                 return result.unsqueeze(-1) if keepdim else result
+    _check_tensors(input, out=out)
+    result_dtype = _result_dtype(dtype, out)
+    if dim is not None and not isinstance(dim, int) and not isinstance(dim, Iterable):
+        dim = operator.index(dim)  # NumPy's numbers
     dims = (dim,) if isinstance(dim, int) else tuple(dim or ())
     axes = sorted({_axis(input, one) for one in dims} or range(input.dim()))
     if len(axes) < len(dims):
         raise isofold.UsageError(f"dim is {list(dims)}, an axis is named twice")
-    operator = getattr(_ops, name)
+    reduce = getattr(_ops, name)
     x = input
     if dtype is not None and dtype != x.dtype and (x.dtype, dtype) not in _WIDENED:
         x = x.to(dtype)
@@ -273,9 +307,10 @@ def _reduction(name, eager, input, dim, keepdim, dtype, out):
     if len(axes) > 1:
         x = x.reshape(*shape, n)
     if out is not None and not keepdim:
-        operator.out(x, dtype=dtype, out=out)
+        _check_out(out, shape, result_dtype)
+        reduce.out(x, dtype=result_dtype, out=out)
         return out
-    result = operator(x, dtype=dtype)
+    result = reduce(x, dtype=result_dtype)
     if keepdim:
         result = result.reshape([1 if axis in axes else input.size(axis) for axis in range(input.dim())])
     return _finish(result, out)
