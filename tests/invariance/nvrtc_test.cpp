@@ -104,7 +104,7 @@ TEST_CASE(
     std::vector<std::string> archs{"sm_80", "sm_90", "sm_100"};
     if (set.one_architecture) archs = {archs[static_cast<std::size_t>(turn++ % 3)]};
     for (const std::string& arch : archs) {
-      const std::vector<Plan> of_set = distinct_candidates(set, arch, testing::RegisterBounds::matter);
+      const std::vector<Plan> of_set = distinct_candidates(set, arch);
       CAPTURE(set.name);
       CAPTURE(arch);
       CHECK(!of_set.empty());

@@ -15,7 +15,6 @@
 #include <bit>
 #include <cstdint>
 #include <numeric>
-#include <regex>
 #include <set>
 #include <tuple>
 
@@ -312,8 +311,7 @@ std::vector<PlanSet> few_plan_sets() {
   return sets;
 }
 
-std::vector<Plan> distinct_candidates(const PlanSet& set, std::string_view arch, RegisterBounds bounds) {
-  static const std::regex bound("constexpr int RESIDENT_BLOCKS = [0-9]+;");
+std::vector<Plan> distinct_candidates(const PlanSet& set, std::string_view arch) {
   // Offsets and strides in elements; a base is aligned to 256 bytes.
   const std::int64_t both = std::gcd(set.offset, set.spec.n + set.stride_padding);
   const std::int64_t alignment = both & -both;
@@ -323,7 +321,6 @@ std::vector<Plan> distinct_candidates(const PlanSet& set, std::string_view arch,
   for (const Plan& plan : candidates(set.spec, set.fold, traits_of_arch(arch).value(), vector_limit)) {
     std::string code = emit_cuda(plan).text;
     code.erase(0, code.find("constexpr"));  // the opening comment names the schedule
-    if (bounds == RegisterBounds::ignored) code = std::regex_replace(code, bound, "");
     if (seen.insert(std::move(code)).second) plans.push_back(plan);
   }
   return plans;

@@ -29,9 +29,7 @@ PlanSet exposed(PlanSet set);
 /// Fewer and larger sets, for compilers that take long.
 std::vector<PlanSet> few_plan_sets();
 
-/// Every candidate of a set for an architecture ("sm_90"), one of each generated text. Register bounds only
-/// matter to a compiler for devices: without them, plans that differ in nothing else are the same.
-enum class RegisterBounds : std::uint8_t { matter, ignored };
-std::vector<Plan> distinct_candidates(const PlanSet& set, std::string_view arch, RegisterBounds bounds);
+/// Every candidate of a set for an architecture ("sm_90"), one of each generated text.
+std::vector<Plan> distinct_candidates(const PlanSet& set, std::string_view arch);
 
 }  // namespace isofold::testing

@@ -238,3 +238,22 @@ TEST_CASE("text that is not understood is refused") {
   CHECK(host_text("int a; // asm __shared__\n/* asm\n */ int b;") ==
         "int a;" + std::string(18, ' ') + "\n      \n    int b;");
 }
+
+TEST_CASE("texts are one program on the host when they differ in nothing that runs there") {
+  const auto program = [](const std::string& constants, const std::string& helpers, const std::string& body) {
+    return host_program(constants + "// a comment\n" + helpers + "extern \"C\" __global__ void kernel(unsigned* out) {\n" + body + "\n}");
+  };
+  const std::string load = "__device__ __forceinline__ void load_4(unsigned* words, const void* from) { asm volatile(\"ld\"); }\n";
+  const std::string plain = program("constexpr int RESIDENT_BLOCKS = 8;  // of 8\n", load, "  load_4(out, out);\n");
+  CHECK(plain.find("simt_host::load_4(words, from)") != std::string::npos);
+  // Register bounds, the instruction behind a helper, white space, dependent launch.
+  CHECK(plain == program("constexpr int RESIDENT_BLOCKS = 16;\n", "__device__ __forceinline__ void load_4(unsigned* words, const void* "
+                         "from) { asm volatile(\"ld.no_allocate\"); }\n\n", "load_4(out,\n out);"));
+  CHECK(plain == program("constexpr int RESIDENT_BLOCKS = 8;\n",
+                         "__device__ __forceinline__ void wait_for_previous_kernel() { asm volatile(\"wait\"); }\n" + load,
+                         "wait_for_previous_kernel();\n load_4(out, out);\n"));
+  // A constant, a helper's name, a call, a word that ends.
+  CHECK(plain != program("constexpr int RESIDENT_BLOCKS = 8, LANES = 8;\n", load, "load_4(out, out);\n"));
+  CHECK(plain != program("constexpr int RESIDENT_BLOCKS = 8;\n", load, "load_4(out, out);\nload_4(out, out);\n"));
+  CHECK(program("", "", "int unsigned a;") != program("", "", "intunsigned a;"));
+}

@@ -134,4 +134,17 @@ std::string host_text(std::string_view cuda) {
   return std::regex_replace(text, entry, "static_assert(simt_host::launch_bounds($1)); __global__ void ");
 }
 
+std::string host_program(std::string_view cuda) {
+  static const std::regex ignored(
+      R"(constexpr int RESIDENT_BLOCKS = [0-9]+;)"
+      R"(|__device__ __forceinline__ void (?:wait_for_previous_kernel|let_next_kernel_start)\(\) \{[^}]*\})"
+      R"(|(?:wait_for_previous_kernel|let_next_kernel_start)\(\);)");
+  std::string program;
+  for (const std::string text = std::regex_replace(host_text(cuda), ignored, " "); const char c : text) {
+    if (c != ' ' && c != '\n') program += c;
+    else if (!program.empty() && program.back() != ' ') program += ' ';
+  }
+  return program;
+}
+
 }  // namespace isofold::simt

@@ -10,4 +10,9 @@ namespace isofold::simt {
 /// has no host form.
 std::string host_text(std::string_view cuda);
 
+/// What of host_text() makes a difference when it runs: texts that agree in this do the same on the host, step by step. Left out
+/// are comments, white space, the number of resident blocks (which is only asserted to be one), and the calls of dependent launch:
+/// on the host they do nothing but let a plan that needs them touch memory.
+std::string host_program(std::string_view cuda);
+
 }  // namespace isofold::simt
