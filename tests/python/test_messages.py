@@ -1,6 +1,7 @@
 """Where messages go: a logger, a function, standard error."""
 
 import logging
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -149,13 +150,13 @@ def test_threads_give_messages(cpu):
 def test_messages_of_a_thread_of_isofold_s_own(cpu, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
-    runtime = isofold.Runtime("cpu", record=str(folder / "record"))
+    runtime = isofold.Runtime("cpu", record=folder / "record")
+    shutil.rmtree(folder)
     heard = []
     isofold.log_to(lambda level, text: heard.append((level, text, threading.current_thread())), "warning")
-    runtime.operator("sum", n=4, dtype="f32")(np.ones((1, 4), np.float32))
-    (folder / "record").unlink(missing_ok=True)
-    folder.rmdir()
-    for _ in range(600):  # about once a second it is written
+    total = runtime.operator("sum", n=4, dtype="f32")
+    for _ in range(600):  # about once a second it would be written
+        total(np.ones((1, 4), np.float32))
         if heard:
             break
         time.sleep(0.05)
