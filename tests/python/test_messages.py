@@ -195,6 +195,16 @@ def run(program):
     return done
 
 
+def test_standard_error_may_be_closed(cpu, broken_table):
+    done = run(f"""
+        isofold.log_to(None)
+        os.close(2)
+        isofold.Runtime("cpu", tables=[{broken_table!r}])
+        print("there")
+        """)
+    assert done.stdout == "there\n"
+
+
 def test_the_interpreter_ends_with_a_target(cpu):
     done = run("""
         import builtins

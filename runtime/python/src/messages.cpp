@@ -33,7 +33,11 @@ void keep(LogLevel level, std::string_view text) {
   }
 }
 
-void print(LogLevel level, std::string_view text) { fmt::print(stderr, "isofold: {}: {}\n", name_of(level), text); }
+/// Also where standard error is closed, for which fmt::print throws.
+void print(LogLevel level, std::string_view text) {
+  const std::string line = fmt::format("isofold: {}: {}\n", name_of(level), text);
+  static_cast<void>(std::fputs(line.c_str(), stderr));
+}
 
 void receive(LogLevel level, std::string_view text) {
   if (!listening.load()) {
