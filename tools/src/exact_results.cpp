@@ -198,14 +198,25 @@ class RowEvaluator {
 struct Nature {
   bool never_negative = false;
   bool may_cancel = false;
+  bool vanishes = false;  // 0 but for rounding errors
 };
 
-Nature nature_of(const Node& node, const std::vector<Nature>& natures) {
+/// 1 - x (1 / x): what rounding took from the inverse.
+bool is_rest_of_inverse(const Spec& spec, const Node& node) {
+  const auto at = [&](int index) -> const Node& { return spec.nodes[static_cast<std::size_t>(index)]; };
+  const auto is_one = [&](int index) { return at(index).op == Op::constant && at(index).value == 1; };
+  if (node.op != Op::fma || !is_one(node.c) || at(node.a).op != Op::neg || at(node.b).op != Op::div) return false;
+  return is_one(at(node.b).a) && at(node.b).b == at(node.a).a;
+}
+
+Nature nature_of(const Spec& spec, const Node& node, const std::vector<Nature>& natures) {
   const auto of = [&](int operand) {
     return operand < 0 ? Nature{} : natures[static_cast<std::size_t>(operand)];
   };
   const Nature a = of(node.a), b = of(node.b), c = of(node.c);
   const bool both_positive = a.never_negative && b.never_negative, either = a.may_cancel || b.may_cancel;
+  if (is_rest_of_inverse(spec, node) || (node.op == Op::mul && (a.vanishes || b.vanishes))) return {.vanishes = true};
+  if (node.op == Op::fma && c.vanishes) return {both_positive, either};
   switch (node.op) {
     case Op::constant:
       return {node.value >= 0, false};
@@ -274,7 +285,7 @@ std::vector<std::vector<long double>> exact_results(const Spec& spec, std::int64
 
 bool may_cancel(const Spec& spec, int node) {
   std::vector<Nature> natures;
-  for (const Node& one : spec.nodes) natures.push_back(nature_of(one, natures));
+  for (const Node& one : spec.nodes) natures.push_back(nature_of(spec, one, natures));
   return natures[static_cast<std::size_t>(node)].may_cancel;
 }
 
