@@ -47,15 +47,15 @@ TEST_CASE("no driver") {
 
 TEST_CASE("a device that is too old, or not there") {
   const Environment environment{
-      {"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}, {"FAKE_CUDA_MAJOR", "7"}, {"ISOFOLD_LOG", "off"}};
-  CHECK(error_of("cuda:0") == "cuda:0 (Fake H100) is sm_70, which is too old: sm_80 or later is needed");
+      {"ISOFOLD_CUDA", ISOFOLD_SOFTWARE_CUDA}, {"SOFTWARE_GPU_MAJOR", "7"}, {"ISOFOLD_LOG", "off"}};
+  CHECK(error_of("cuda:0") == "cuda:0 (Software GPU sm_90) is sm_70, which is too old: sm_80 or later is needed");
   CHECK(contains(error_of("cuda:2"), "there is no device cuda:2"));
   if (!llvm_version().empty()) CHECK(open("auto").device_name() == "cpu");
 }
 
 TEST_CASE("no compiler for the device") {
   const Environment environment{
-      {"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}, {"ISOFOLD_NVRTC", "libno-such-nvrtc.so"}, {"ISOFOLD_LOG", "off"}};
+      {"ISOFOLD_CUDA", ISOFOLD_SOFTWARE_CUDA}, {"ISOFOLD_NVRTC", "libno-such-nvrtc.so"}, {"ISOFOLD_LOG", "off"}};
   CHECK(contains(error_of("cuda:0"), "libno-such-nvrtc.so"));
   if (!llvm_version().empty()) CHECK(open("auto").device_name() == "cpu");
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "environment.hpp"
-#include "fake_cuda.hpp"
+#include "software_gpu/software_gpu.hpp"
 #include "support/error_text.hpp"
 
 using namespace isofold;
@@ -21,14 +21,14 @@ Runtime fake_device() { return Runtime({.device = "cuda:0", .cache_folder = "off
 }  // namespace
 
 TEST_CASE("a miss inside a capture names the kernel and asks nothing of the device") {
-  const Environment environment{{"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}};
+  const Environment environment{{"ISOFOLD_CUDA", ISOFOLD_SOFTWARE_CUDA}};
   const Runtime runtime = fake_device();
   const Operator op = runtime.rms_norm({.n = 4096});
-  void* library = dlopen(ISOFOLD_FAKE_CUDA, RTLD_NOW | RTLD_NOLOAD);
+  void* library = dlopen(ISOFOLD_SOFTWARE_CUDA, RTLD_NOW | RTLD_NOLOAD);
   REQUIRE(library != nullptr);
-  FakeCuda& cuda = *reinterpret_cast<FakeCuda* (*)()>(dlsym(library, "isofold_fake_cuda"))();
-  cuda.capture = cuda::CU_STREAM_CAPTURE_STATUS_ACTIVE;
-  const FakeCuda before = cuda;
+  SoftwareGpu& cuda = *reinterpret_cast<SoftwareGpu* (*)()>(dlsym(library, "isofold_software_gpu"))();
+  cuda.null_stream_capture = cuda::CU_STREAM_CAPTURE_STATUS_ACTIVE;
+  const SoftwareGpu before = cuda;
   const auto at = [](std::uintptr_t place) { return reinterpret_cast<void*>(place << 20); };
   const std::string message = usage_error([&] {
     op.launch(nullptr, {.x = {at(1)}, .residual = {}, .weight = at(2), .y = {at(3)}, .residual_out = {}}, 7);
@@ -39,13 +39,13 @@ TEST_CASE("a miss inside a capture names the kernel and asks nothing of the devi
   CHECK(cuda.waits == before.waits);
   CHECK(cuda.libraries == before.libraries);
   CHECK(cuda.buffers == before.buffers);
-  cuda.capture = cuda::CU_STREAM_CAPTURE_STATUS_NONE;
+  cuda.null_stream_capture = cuda::CU_STREAM_CAPTURE_STATUS_NONE;
   dlclose(library);
 }
 
 TEST_CASE("a kernel that the driver does not load") {
   // The stand-in takes no real cubin.
-  const Environment environment{{"ISOFOLD_CUDA", ISOFOLD_FAKE_CUDA}};
+  const Environment environment{{"ISOFOLD_CUDA", ISOFOLD_SOFTWARE_CUDA}};
   const Runtime runtime = fake_device();
   const std::string message =
       usage_error([&] { runtime.rms_norm({.n = 64}).prepare(std::vector<std::int64_t>{1}); });

@@ -7,6 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 import reference
+from device_array import DeviceArray
 
 import isofold
 
@@ -59,23 +60,41 @@ def test_jax(gpu, monkeypatch):
 
 
 def test_the_same_bits_as_on_the_cpu(gpu, cpu):
-    cupy = pytest.importorskip("cupy")
     x = rows(9, 512)
     for name in ("softmax", "sum", "log_softmax"):
-        there = gpu.operator(name, n=512, dtype="f32")(cupy.asarray(x))
-        assert cupy.asnumpy(there).tobytes() == cpu.operator(name, n=512, dtype="f32")(x).tobytes()
+        here = cpu.operator(name, n=512, dtype="f32")(x)
+        there = DeviceArray(np.zeros_like(here))
+        gpu.operator(name, n=512, dtype="f32").launch(DeviceArray(x), there)
+        assert there.host().tobytes() == here.tobytes()
+
+
+def test_several_inputs_and_outputs(gpu, cpu):
+    x, residual, weight = rows(5, 256), rows(5, 256)[::-1], rows(1, 256)[0]
+    y, total = np.zeros_like(x), np.zeros_like(x)
+    cpu.operator("add_rms_norm", n=256, dtype="f32").launch(x, np.ascontiguousarray(residual), weight, y, total)
+    arrays = [DeviceArray(array) for array in (x, residual, weight, np.zeros_like(y), np.zeros_like(total))]
+    gpu.operator("add_rms_norm", n=256, dtype="f32").launch(*arrays)
+    assert arrays[3].host().tobytes() == y.tobytes()
+    assert arrays[4].host().tobytes() == total.tobytes()
+
+
+def test_an_array_that_is_not_on_the_device(gpu):
+    x = rows(2, 64)
+    with pytest.raises(isofold.UsageError, match="y is on cpu, this operator works on cuda:0"):
+        gpu.operator("softmax", n=64, dtype="f32").launch(DeviceArray(x), x)
 
 
 def test_a_workspace_for_rows_of_millions_of_elements(gpu):
-    cupy = pytest.importorskip("cupy")
     total = gpu.operator("sum", n=1 << 20, dtype="f32")
-    x = cupy.asarray(rows(2, 1 << 20))
-    assert total.workspace_bytes(2) > 0
-    expected, got = total(x), cupy.zeros(2, cupy.float32)
-    total.launch(x, got, workspace=cupy.empty(total.workspace_bytes(2), cupy.uint8))
-    assert cupy.asnumpy(got).tobytes() == cupy.asnumpy(expected).tobytes()
+    x = DeviceArray(rows(2, 1 << 20))
+    bytes_needed = total.workspace_bytes(2)
+    assert bytes_needed > 0
+    expected, got = DeviceArray(np.zeros(2, np.float32)), DeviceArray(np.zeros(2, np.float32))
+    total.launch(x, expected)
+    total.launch(x, got, workspace=DeviceArray(np.zeros(bytes_needed, np.uint8)))
+    assert got.host().tobytes() == expected.host().tobytes() != bytes(8)
     with pytest.raises(isofold.UsageError, match="workspace is on cpu"):
-        total.launch(x, got, workspace=np.empty(1 << 20, np.uint8))
+        total.launch(x, got, workspace=np.empty(bytes_needed, np.uint8))
 
 
 PRELUDE = """

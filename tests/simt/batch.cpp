@@ -1,49 +1,17 @@
 #include "simt/batch.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <stdlib.h>
 
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
-
-#include "simt/host_text.hpp"
 
 namespace isofold::simt {
 namespace {
 
-std::string symbol_of(std::size_t source, std::size_t entry) {
-  return fmt::format("simt_{}_{}", source, entry);
-}
-
-std::string batch_text(const std::vector<CudaSource>& sources) {
-  std::string text = "#include \"simt/host_helpers.hpp\"\n";
-  text += "extern \"C\" {\nconst SimtHooks* simt_hooks;\nconst SimtThread* simt_current;\n}\n";
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    text += fmt::format("namespace source_{} {{\n#line 1 \"{}\"\n{}\n}}\n", i, sources[i].program_name,
-                        host_text(sources[i].text));
-    for (std::size_t j = 0; j < sources[i].entries.size(); ++j)
-      text += fmt::format(
-          "extern \"C\" void {}(void** arguments) {{ simt_host::call(source_{}::{}, arguments); }}\n",
-          symbol_of(i, j), i, sources[i].entries[j]);
-  }
-  return text;
-}
-
-std::string read(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-std::string compiler_flags() {
-  // Not optimised: compiling takes far longer than running.
-  std::string flags =
-      "-std=c++20 -O0 -fPIC -shared -ffp-contract=off -Wall -Wunused-const-variable -Wno-unknown-pragmas";
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("fma")) flags += " -mfma";
-#endif
-  return flags;
+std::vector<HostSource> host_sources(const std::vector<CudaSource>& sources) {
+  std::vector<HostSource> host;
+  for (const CudaSource& source : sources) host.push_back({source.text, source.program_name, source.entries});
+  return host;
 }
 
 }  // namespace
@@ -52,30 +20,20 @@ Batch::Batch(const std::vector<CudaSource>& sources) {
   std::string folder = (std::filesystem::temp_directory_path() / "isofold-simt-XXXXXX").string();
   if (!mkdtemp(folder.data())) throw std::runtime_error("no temporary folder could be made: " + folder);
   folder_ = folder;
-  const auto source = folder_ / "batch.cpp", library = folder_ / "batch.so", log = folder_ / "log.txt";
-  std::ofstream(source, std::ios::binary) << batch_text(sources);
-  const std::string command =
-      fmt::format("'{}' {} -I'{}' '{}' -o '{}' >'{}' 2>&1", ISOFOLD_HOST_COMPILER, compiler_flags(),
-                  ISOFOLD_TEST_INCLUDE, source.string(), library.string(), log.string());
-  if (std::system(command.c_str()) != 0)
-    throw std::runtime_error(
-        fmt::format("the host compiler refused generated text:\n{}\n{}", command, read(log)));
-  warnings_ = read(log);
-  library_ = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library_) throw std::runtime_error(fmt::format("a batch cannot be loaded: {}", dlerror()));
+  const auto library = folder_ / "batch.so";
+  warnings_ = compile_host_library(host_sources(sources), library);
+  library_.emplace(library);
 }
 
 Batch::~Batch() {
-  if (library_) dlclose(library_);
+  library_.reset();
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }
 
-std::string Batch::run(std::size_t source, std::size_t entry, Launch launch, void** arguments,
+std::string Batch::run(std::size_t source, const std::string& entry, Launch launch, void** arguments,
                        const Order& order, std::span<const GlobalRange> memory) {
-  launch.entry = reinterpret_cast<void (*)(void**)>(dlsym(library_, symbol_of(source, entry).c_str()));
-  launch.hooks = static_cast<const SimtHooks**>(dlsym(library_, "simt_hooks"));
-  launch.current = static_cast<const SimtThread**>(dlsym(library_, "simt_current"));
+  if (!library_->bind(launch, source, entry)) throw std::logic_error("a batch has no kernel " + entry);
   return scheduler_.run(launch, arguments, order, memory);
 }
 
@@ -117,9 +75,9 @@ std::string run_plan(Batch& batch, std::size_t source, const CudaSource& generat
       plan.gpu().split == Split::cluster ? static_cast<unsigned>(plan.gpu().blocks_per_row) : 1;
   launch.dynamic_shared_bytes = static_cast<std::size_t>(shape.staging_bytes);
   launch.dependent = plan.gpu().dependent_launch;
-  for (std::size_t entry = 0; entry < generated.entries.size(); ++entry)
+  for (const std::string& entry : generated.entries)
     if (std::string fault = batch.run(source, entry, launch, arguments.data(), order, memory); !fault.empty())
-      return fmt::format("{}: {}", generated.entries[entry], fault);
+      return fmt::format("{}: {}", entry, fault);
   if (std::string fault = workspace.broken_canary(); !fault.empty()) return "workspace: " + fault;
   return call.fault();
 }

@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "simt/host_library.hpp"
 #include "simt/scheduler.hpp"
 #include "support/call.hpp"
 
@@ -26,14 +28,14 @@ class Batch {
   /// use.
   const std::string& warnings() const { return warnings_; }
 
-  /// Runs entry `entry` of source `source`; the rest of `launch` is the caller's. Empty, or the first fault.
-  std::string run(std::size_t source, std::size_t entry, Launch launch, void** arguments, const Order& order,
+  /// Runs kernel `entry` of source `source` in the shape of `launch`. Empty, or the first fault.
+  std::string run(std::size_t source, const std::string& entry, Launch launch, void** arguments, const Order& order,
                   std::span<const GlobalRange> memory);
 
  private:
   std::filesystem::path folder_;
   std::string warnings_;
-  void* library_ = nullptr;
+  std::optional<HostLibrary> library_;
   Scheduler scheduler_;
 };
 

@@ -68,6 +68,15 @@ inline double __hiloint2double(int high, int low) {
 inline int __double2hiint(double value) { return static_cast<int>(__double_as_longlong(value) >> 32); }
 inline int __double2loint(double value) { return static_cast<int>(__double_as_longlong(value)); }
 
+template <class T>
+T __ldcs(const T* from) {
+  return *from;
+}
+template <class T>
+void __stcs(T* to, T value) {
+  *to = value;
+}
+
 inline void __syncthreads(int line = __builtin_LINE()) { simt_hooks->barrier(line); }
 
 template <class T>
@@ -108,6 +117,13 @@ void call(void (*kernel)(Parameters...), void** arguments, std::index_sequence<I
 template <class... Parameters>
 void call(void (*kernel)(Parameters...), void** arguments) {
   call(kernel, arguments, std::index_sequence_for<Parameters...>());
+}
+
+/// The size of parameter `index` of a kernel; 0 behind the last.
+template <class... Parameters>
+unsigned long parameter_bytes(void (*)(Parameters...), unsigned long index) {
+  constexpr unsigned long bytes[] = {sizeof(Parameters)..., 0};
+  return index < sizeof...(Parameters) ? bytes[index] : 0;
 }
 
 }  // namespace simt_host

@@ -135,7 +135,7 @@ class Harness {
     launch.blocks = 4;
     launch.block_threads = 64;
     const std::vector<GlobalRange> memory{{out_.row(0), 1, 64 * 4, 64 * 4, false}};
-    return batch_.run(kernel, 0, launch, arguments.data(), order, memory);
+    return batch_.run(kernel, "kernel", launch, arguments.data(), order, memory);
   }
   std::uint32_t out(std::int64_t index) const { return out_.bits(0, index); }
 

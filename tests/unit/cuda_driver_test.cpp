@@ -6,22 +6,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
 
 #include "cuda_handles.hpp"
-#include "fake_cuda.hpp"
+#include "software_gpu/software_gpu.hpp"
 
 using namespace isofold;
 using namespace isofold::cuda;
 
 namespace {
 
-struct Fake {
-  std::shared_ptr<const Driver> driver = Driver::open(ISOFOLD_FAKE_CUDA);
-  FakeCuda& seen =
-      *reinterpret_cast<FakeCuda* (*)()>(DynamicLibrary(ISOFOLD_FAKE_CUDA).get("isofold_fake_cuda"))();
+struct Gpu {
+  std::shared_ptr<const Driver> driver = Driver::open(ISOFOLD_SOFTWARE_CUDA);
+  SoftwareGpu& seen =
+      *reinterpret_cast<SoftwareGpu* (*)()>(DynamicLibrary(ISOFOLD_SOFTWARE_CUDA).get("isofold_software_gpu"))();
 };
 
 /// An environment variable for as long as the object lives.
@@ -38,14 +39,14 @@ TEST_CASE("no driver is the environment's fault, and the message says what to do
                        UsageError);
   CHECK_THROWS_WITH_AS(Driver::open("libisofold_absent.so.1"), doctest::Contains("ISOFOLD_CUDA"), UsageError);
   CHECK_THROWS_WITH_AS(Driver::open("libdl.so.2"), doctest::Contains("has no function cuInit"), UsageError);
-  const Variable none("FAKE_CUDA_NO_DEVICE", "1");
-  CHECK_THROWS_WITH_AS(Driver::open(ISOFOLD_FAKE_CUDA),
-                       "cuInit: CUDA_ERROR_NO_DEVICE (100): description by the fake", UsageError);
+  const Variable none("SOFTWARE_GPU_NO_DEVICE", "1");
+  CHECK_THROWS_WITH_AS(Driver::open(ISOFOLD_SOFTWARE_CUDA),
+                       "cuInit: CUDA_ERROR_NO_DEVICE (100): said by the software GPU", UsageError);
 }
 
 TEST_CASE("a driver that is too old") {
-  const Variable old("FAKE_CUDA_VERSION", "11080");
-  CHECK_THROWS_WITH_AS(Driver::open(ISOFOLD_FAKE_CUDA),
+  const Variable old("SOFTWARE_GPU_VERSION", "11080");
+  CHECK_THROWS_WITH_AS(Driver::open(ISOFOLD_SOFTWARE_CUDA),
                        doctest::Contains("supports CUDA 11.8; 12.0 or newer is needed"), UsageError);
 }
 
@@ -57,34 +58,34 @@ TEST_CASE("the toolkit's stub has every function and no device") {
 #endif
 
 TEST_CASE("devices") {
-  const Fake fake;
-  CHECK(fake.driver->version() == 13000);
-  CHECK(std::filesystem::equivalent(fake.driver->library_path(), ISOFOLD_FAKE_CUDA));
-  CHECK(fake.driver->device_count() == 2);
-  const DeviceInfo info = fake.driver->device(0);
-  CHECK(info.name == "Fake H100");
+  const Gpu gpu;
+  CHECK(gpu.driver->version() == 13000);
+  CHECK(std::filesystem::equivalent(gpu.driver->library_path(), ISOFOLD_SOFTWARE_CUDA));
+  CHECK(gpu.driver->device_count() == 2);
+  const DeviceInfo info = gpu.driver->device(0);
+  CHECK(info.name == "Software GPU sm_90");
   CHECK(info.arch == 90);
-  CHECK(info.sm_count == 16);
-  CHECK(info.max_threads_per_sm == 39);
-  CHECK(info.registers_per_sm == 82);
-  CHECK(info.shared_bytes_per_sm == 81);
-  CHECK(info.max_shared_bytes_per_block == 97);
-  CHECK(info.l2_bytes == 38);
-  CHECK(info.memory_bytes == 80ull << 30);
-  CHECK(fake.driver->device(1).arch == 80);
+  CHECK(info.sm_count == software_multiprocessors);
+  CHECK(info.max_threads_per_sm == software_threads_per_multiprocessor);
+  CHECK(info.registers_per_sm == software_registers_per_multiprocessor);
+  CHECK(info.shared_bytes_per_sm == software_shared_bytes_per_multiprocessor);
+  CHECK(info.max_shared_bytes_per_block == software_shared_bytes_per_block);
+  CHECK(info.l2_bytes == software_l2_bytes);
+  CHECK(info.memory_bytes == software_memory_bytes);
+  CHECK(gpu.driver->device(1).arch == 80);
   for (int ordinal : {-1, 2})
-    CHECK_THROWS_WITH_AS(fake.driver->device(ordinal),
+    CHECK_THROWS_WITH_AS(gpu.driver->device(ordinal),
                          doctest::Contains("this process sees 2 CUDA device(s)"), UsageError);
 }
 
 TEST_CASE("a context is current only while it is needed, in the thread that needs it") {
-  const Fake fake;
-  const auto first = std::make_shared<const Context>(fake.driver, 0);
-  const Context second(fake.driver, 1);
-  CHECK(fake.seen.contexts == 2);
+  const Gpu gpu;
+  const auto first = std::make_shared<const Context>(gpu.driver, 0);
+  const Context second(gpu.driver, 1);
+  CHECK(gpu.seen.contexts == 2);
   const auto current = [&] {
     CUcontext context = nullptr;
-    fake.driver->api().cuCtxGetCurrent(&context);
+    gpu.driver->api().cuCtxGetCurrent(&context);
     return context;
   };
   CHECK(current() == nullptr);
@@ -97,20 +98,21 @@ TEST_CASE("a context is current only while it is needed, in the thread that need
       std::jthread([&] { CHECK(current() == nullptr); });
     }
     CHECK(current() == first->handle());
-    const int switches = fake.seen.switches;
+    const int switches = gpu.seen.switches;
     { const CurrentContext again(*first); }
-    CHECK(fake.seen.switches == switches);
+    CHECK(gpu.seen.switches == switches);
   }
   CHECK(current() == nullptr);
   const Stream stream(first);
-  CHECK(first->free_memory() == 5);
+  const DeviceBuffer buffer(first, 1 << 20);
+  CHECK(first->free_memory() == software_memory_bytes - (1 << 20));
   first->synchronize();
   CHECK(current() == nullptr);
 }
 
 TEST_CASE("in the child of a fork a context says so, and gives nothing back") {
-  const Fake fake;
-  auto context = std::make_shared<const Context>(fake.driver, 0);
+  const Gpu gpu;
+  auto context = std::make_shared<const Context>(gpu.driver, 0);
   const pid_t child = fork();
   if (child == 0) {
     try {
@@ -120,7 +122,7 @@ TEST_CASE("in the child of a fork a context says so, and gives nothing back") {
       if (std::string_view(error.what()).find("was opened before this process was forked") == std::string_view::npos) _exit(2);
     }
     context.reset();
-    _exit(fake.seen.contexts == 1 ? 0 : 3);
+    _exit(gpu.seen.contexts == 1 ? 0 : 3);
   }
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
@@ -130,15 +132,17 @@ TEST_CASE("in the child of a fork a context says so, and gives nothing back") {
 }
 
 TEST_CASE("every object is released once, also when moved, and keeps its context") {
-  const Fake fake;
+  const Gpu gpu;
   {
-    auto context = std::make_shared<const Context>(fake.driver, 0);
+    auto context = std::make_shared<const Context>(gpu.driver, 0);
     Stream stream(context);
     Stream moved(std::move(stream));
     const Event start(context), end(context);
     start.record(moved.get());
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
     end.record(moved.get());
-    CHECK(end.microseconds_since(start) == 500);
+    CHECK(end.microseconds_since(start) >= 2000);
+    CHECK(start.microseconds_since(end) == -end.microseconds_since(start));
     DeviceBuffer buffer(context, 100);
     DeviceBuffer other(context, 50);
     other = std::move(buffer);
@@ -146,32 +150,43 @@ TEST_CASE("every object is released once, also when moved, and keeps its context
     const PinnedBuffer pinned(context, 10);
     const DeviceBuffer empty(context, 0);
     CHECK(empty.data() == nullptr);
-    const GraphExec graph(moved, [&] { CHECK(fake.seen.capture == CU_STREAM_CAPTURE_STATUS_ACTIVE); });
+    const auto capture = [&] {
+      CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+      gpu.driver->api().cuStreamIsCapturing(moved.get(), &status);
+      return status;
+    };
+    const GraphExec graph(moved, [&] {
+      CHECK(capture() == CU_STREAM_CAPTURE_STATUS_ACTIVE);
+      other.fill_async(1, moved.get());
+      other.fill_async(2, moved.get());
+    });
+    CHECK(graph.size() == 2);
+    other.fill_async(0, moved.get());
     graph.launch(moved.get());
-    CHECK(graph.size() == 3);
-    CHECK(fake.seen.capture == CU_STREAM_CAPTURE_STATUS_NONE);
+    CHECK(*static_cast<const char*>(other.data()) == 2);
+    CHECK(capture() == CU_STREAM_CAPTURE_STATUS_NONE);
     CHECK_THROWS_WITH(GraphExec(moved, [] { throw std::runtime_error("no kernel"); }), "no kernel");
-    CHECK(fake.seen.capture == CU_STREAM_CAPTURE_STATUS_NONE);
+    CHECK(capture() == CU_STREAM_CAPTURE_STATUS_NONE);
     context.reset();
-    CHECK(fake.seen.contexts == 1);
-    CHECK(fake.seen.streams == 1);
-    CHECK(fake.seen.events == 2);
-    CHECK(fake.seen.buffers == 1);
-    CHECK(fake.seen.pinned == 1);
-    CHECK(fake.seen.graph_execs == 1);
-    CHECK(fake.seen.graphs == 0);
+    CHECK(gpu.seen.contexts == 1);
+    CHECK(gpu.seen.streams == 1);
+    CHECK(gpu.seen.events == 2);
+    CHECK(gpu.seen.buffers == 1);
+    CHECK(gpu.seen.pinned == 1);
+    CHECK(gpu.seen.graph_execs == 1);
+    CHECK(gpu.seen.graphs == 0);
   }
-  CHECK(fake.seen.contexts == 0);
-  CHECK(fake.seen.streams == 0);
-  CHECK(fake.seen.events == 0);
-  CHECK(fake.seen.buffers == 0);
-  CHECK(fake.seen.pinned == 0);
-  CHECK(fake.seen.graph_execs == 0);
+  CHECK(gpu.seen.contexts == 0);
+  CHECK(gpu.seen.streams == 0);
+  CHECK(gpu.seen.events == 0);
+  CHECK(gpu.seen.buffers == 0);
+  CHECK(gpu.seen.pinned == 0);
+  CHECK(gpu.seen.graph_execs == 0);
 }
 
 TEST_CASE("device memory") {
-  const Fake fake;
-  const auto context = std::make_shared<const Context>(fake.driver, 0);
+  const Gpu gpu;
+  const auto context = std::make_shared<const Context>(gpu.driver, 0);
   const Stream stream(context);
   const DeviceBuffer buffer(context, 8);
   char bytes[8] = {};
@@ -188,40 +203,40 @@ TEST_CASE("device memory") {
 }
 
 TEST_CASE("a launch passes its shape, attributes and arguments") {
-  const Fake fake;
-  const auto context = std::make_shared<const Context>(fake.driver, 0);
+  const Gpu gpu;
+  const auto context = std::make_shared<const Context>(gpu.driver, 0);
   {
     const Module module(context, "cubin of the test");
     const DeviceFunction function = module.function("kernel", 100'000, true);
-    CHECK(fake.seen.function_loads == 1);
-    CHECK(fake.seen.function_attributes.at(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) == 100'000);
-    CHECK(fake.seen.function_attributes.at(CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED) == 1);
+    CHECK(gpu.seen.function_loads == 1);
+    CHECK(gpu.seen.function_attributes.at(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) == 100'000);
+    CHECK(gpu.seen.function_attributes.at(CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED) == 1);
 
     const Stream stream(context);
     int value = 42;
     void* arguments[] = {&value};
     function.launch(stream.get(), {.grid = {1, 2, 3}, .block = {4, 5, 6}, .shared_bytes = 7}, arguments);
-    const CUlaunchConfig& plain = fake.seen.launch;
+    const CUlaunchConfig& plain = gpu.seen.launch;
     CHECK(plain.gridDimX == 1);
     CHECK(plain.gridDimZ == 3);
     CHECK(plain.blockDimY == 5);
     CHECK(plain.sharedMemBytes == 7);
     CHECK(plain.hStream == stream.get());
     CHECK(plain.numAttrs == 0);
-    CHECK(fake.seen.argument == 42);
+    CHECK(gpu.seen.argument == 42);
 
     const LaunchShape all{.cluster = {4, 2, 1}, .dependent_launch = true};
     function.launch(stream.get(), all, arguments);
-    REQUIRE(fake.seen.launch.numAttrs == 2);
-    CHECK(fake.seen.attributes[0].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
-    CHECK(fake.seen.attributes[0].value.clusterDim.x == 4);
-    CHECK(fake.seen.attributes[0].value.clusterDim.y == 2);
-    CHECK(fake.seen.attributes[0].value.clusterDim.z == 1);
-    CHECK(fake.seen.attributes[1].id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
-    CHECK(fake.seen.attributes[1].value.programmaticStreamSerializationAllowed == 1);
+    REQUIRE(gpu.seen.launch.numAttrs == 2);
+    CHECK(gpu.seen.attributes[0].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
+    CHECK(gpu.seen.attributes[0].value.clusterDim.x == 4);
+    CHECK(gpu.seen.attributes[0].value.clusterDim.y == 2);
+    CHECK(gpu.seen.attributes[0].value.clusterDim.z == 1);
+    CHECK(gpu.seen.attributes[1].id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+    CHECK(gpu.seen.attributes[1].value.programmaticStreamSerializationAllowed == 1);
 
     CHECK_THROWS_WITH_AS(module.function("absent"), doctest::Contains("cuLibraryGetKernel: "), UsageError);
     CHECK_THROWS_WITH_AS(Module(context, "no cubin"), doctest::Contains("cuLibraryLoadData: "), UsageError);
   }
-  CHECK(fake.seen.libraries == 0);
+  CHECK(gpu.seen.libraries == 0);
 }
