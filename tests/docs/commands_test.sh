@@ -69,6 +69,10 @@ listed() {
       name=${command#*--preset }
       if grep -q "{\"name\": \"${name%% *}\"" "$root/CMakePresets.json"; then skip "$place  (builds)  $command"
       else fail "$place  $command: no such preset"; fi ;;
+    'ctest --preset '*)
+      name=${command#*--preset }
+      if grep -q "{\"name\": \"${name%% *}\"" "$root/CMakePresets.json"; then skip "$place  (takes a build with that preset)  $command"
+      else fail "$place  $command: no such preset"; fi ;;
     'cmake --install build/release '*) skip "$place  (tests/package installs)  $command" ;;
     'pip install ./runtime/python') skip "$place  (tests/python installs)  $command" ;;
     'python3 tools/python/eager_time.py')  # needs the package and PyTorch; tests/python runs it
