@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <bit>
 #include <filesystem>
 #include <fstream>
 
+#include "arguments.hpp"
 #include "gpu_kernel.hpp"
 #include "host_kernel.hpp"
 #include "parallel.hpp"
@@ -61,9 +63,10 @@ std::optional<CacheEntry> bundled(const Bundles* bundles, const Plan& plan, cons
   if (bundles->required())
     throw UsageError(fmt::format(
         "the kernel {} ({}) is in no bundle ({}), and nothing may be compiled here (ISOFOLD_REQUIRE=bundled or "
-        "RuntimeOptions::require_bundled). Its operator is \"{}\" with \"{}\" on {}: `isofold bundle` adds it",
+        "RuntimeOptions::require_bundled). Its operator is \"{}\" with \"{}\" on {}: `isofold bundle{}` adds it",
         image_name(plan), text(plan.schedule()), bundles->names(), text(plan.spec()), text(plan.fold()),
-        plan.is_gpu() ? fmt::format("sm_{}", plan.device().arch) : plan.device().name));
+        plan.is_gpu() ? fmt::format("sm_{}", plan.device().arch) : plan.device().name,
+        plan.is_gpu() ? fmt::format(" --alignment {}", alignment_bytes_of(plan.spec(), std::countr_zero(static_cast<unsigned>(plan.gpu().vector)))) : ""));
   return std::nullopt;
 }
 

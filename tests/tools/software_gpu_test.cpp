@@ -59,6 +59,15 @@ TEST_CASE("a bundle for a GPU has all that its token counts launch at its alignm
   }
 }
 
+TEST_CASE("a kernel for worse aligned tensors than the bundle's: the message says which alignment has it") {
+  GpuWorld world;
+  const std::string file = world.path("norm.bundle");
+  world.json({"bundle", "--op", "rms_norm", "-n", "256", "--device", "cuda:0", "--tokens", "1..3", "--output", file});
+  world.set("ISOFOLD_BUNDLES", file);
+  world.set("ISOFOLD_REQUIRE", "bundled");
+  world.refused({"verify", "--op", "rms_norm", "-n", "256", "--tokens", "1..3"}, "`isofold bundle --alignment 2` adds it");
+}
+
 TEST_CASE("what a record says is tuned, launched and explained") {
   GpuWorld world;
   const std::string record = world.path("record.jsonl"), table = world.path("table.jsonl");
