@@ -37,12 +37,14 @@ std::optional<std::string> cache_folder(const Settings& settings, const RuntimeO
 
 /// File that launches are written to; empty: none. That it cannot be is said at once, not when the first launches are written.
 std::string record_file(const Settings& settings, const RuntimeOptions& options) {
-  const std::string path = options.record.empty() ? settings.record.value.value_or("") : absolute("record", options.record);
+  const bool given = !options.record.empty();
+  const std::string path = given ? absolute("record", options.record) : settings.record.value.value_or("");
   if (path.empty()) return path;
+  const char* name = given ? "record" : "ISOFOLD_RECORD";
   std::error_code error;
-  if (fs::is_directory(path, error)) throw UsageError(fmt::format("record \"{}\" is a folder, it must be a file", path));
+  if (fs::is_directory(path, error)) throw UsageError(fmt::format("{} \"{}\" is a folder, it must be a file", name, path));
   if (!fs::is_directory(fs::path(path).parent_path(), error))
-    throw UsageError(fmt::format("record \"{}\" is in a folder that does not exist", path));
+    throw UsageError(fmt::format("{} \"{}\" is in a folder that does not exist", name, path));
   return path;
 }
 

@@ -56,3 +56,19 @@ TEST_CASE("a table line that is none is a warning") {
   CHECK(heard.text.find(path + ":1") != std::string::npos);
   std::remove(path.c_str());
 }
+
+TEST_CASE("a record that cannot be written is refused by the name that it was given under") {
+  const auto refused = [](const std::string& record) {
+    try {
+      Runtime({.device = "cpu", .cache_folder = "off", .tables = {}, .record = record});
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string("it was taken");
+  };
+  const std::string rest = " \"/no-such-folder/launches.jsonl\" is in a folder that does not exist";
+  CHECK(refused("/no-such-folder/launches.jsonl") == "record" + rest);
+  setenv("ISOFOLD_RECORD", "/no-such-folder/launches.jsonl", 1);
+  CHECK(refused("") == "ISOFOLD_RECORD" + rest);
+  unsetenv("ISOFOLD_RECORD");
+}
