@@ -168,7 +168,7 @@ void CudaKernelWriter::write_carried() {
     } else {
       code_.line("float {}_exact[LEAF];", name);
       write_values(name + "_exact", node.a);
-      write_pack(name + "_words" + slot(), carried.dtype, name + "_exact");
+      write_pack(name + "_words" + slot(), carried.dtype, name + "_exact", node.a);
     }
   }
   bind_carried();

@@ -283,13 +283,26 @@ void CudaKernelWriter::write_values(const std::string& values, int root) {
   for (int index : named) expression_.unbind(index);
 }
 
-void CudaKernelWriter::write_pack(const std::string& words, DType dtype, const std::string& values) {
-  const std::string pack = helpers_.pack(dtype);
+/// Is a NaN of this node the one that is stored? Additions and multiplications on a GPU give no other (the probe looks), as long as
+/// no compiler makes them vanish because an operand is known to be 1 or 0.
+bool CudaKernelWriter::gives_one_nan(int index) const {
+  const Node& node = spec_.nodes[static_cast<std::size_t>(index)];
+  if (node.op != Op::add && node.op != Op::sub && node.op != Op::mul && node.op != Op::fma) return false;
+  const auto varies = [&](int operand) { return operand < 0 || level_[static_cast<std::size_t>(operand)] > Level::constant; };
+  return varies(node.a) && varies(node.b) && varies(node.c);
+}
+
+void CudaKernelWriter::write_pack(const std::string& words, DType dtype, const std::string& values, int node) {
   if (dtype == DType::f32) {
+    const bool one_nan = gives_one_nan(node);
+    if (one_nan) code_.comment("Arithmetic gives one NaN, 0x7fffffff.");
     code_.unrolled("e", "LEAF");
-    code_.line("{}[e] = {}({}[e]);", words, pack, values);
+    code_.line("{}[e] = {}({}[e]);", words, one_nan ? "__float_as_uint" : helpers_.pack(dtype), values);
     code_.close();
-  } else if (size_of(dtype) == 1) {
+    return;
+  }
+  const std::string pack = helpers_.pack(dtype);
+  if (size_of(dtype) == 1) {
     code_.unrolled("e", "LEAF", "4");
     const auto value = [&](int e) { return e < fold_.leaf ? fmt::format("{}[e + {}]", values, e) : std::string("0.0f"); };
     code_.line("{}[e / 4] = {}({}[e], {}, {}, {});", words, pack, values, value(1), value(2), value(3));
@@ -405,7 +418,7 @@ void CudaKernelWriter::write_outputs_of_leaf(bool late) {
       write_values(values, output.value);
     }
     code_.line("unsigned {}_words[{}];", output.name, words_per_leaf(output.dtype, fold_));
-    write_pack(output.name + "_words", output.dtype, values);
+    write_pack(output.name + "_words", output.dtype, values, output.value);
     write_store(output, output.name + "_words");
   }
 }

@@ -85,7 +85,8 @@ class CudaKernelWriter {
   void write_staged(bool to_shared);
   void write_outputs_of_leaf(bool late);
   void write_values(const std::string& values, int root);
-  void write_pack(const std::string& words, DType dtype, const std::string& values);
+  bool gives_one_nan(int node) const;
+  void write_pack(const std::string& words, DType dtype, const std::string& values, int node);
   void write_store(const Output& output, const std::string& words);
   std::vector<int> write_inner_values(const std::vector<int>& roots);
   void declare_words(const std::vector<int>& tensors);

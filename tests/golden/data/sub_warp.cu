@@ -56,11 +56,6 @@ __device__ __forceinline__ void store_16(void* to, const unsigned* words) {
 // Element `e` of a leaf of binary32.
 __device__ __forceinline__ float widen_f32(const unsigned* words, int e) { return __uint_as_float(words[e]); }
 
-// The bits of a value; NaN becomes 0x7fffffff.
-__device__ __forceinline__ unsigned pack_f32(float value) {
-  return value != value ? 0x7fffffffu : __float_as_uint(value);
-}
-
 // `chosen` ? a : b, kept apart from the comparison: of `x < 0 ? x : 0` the compiler makes a minimum, to which -0 < +0.
 __device__ __forceinline__ float choose(bool chosen, float a, float b) {
   float result;
@@ -166,9 +161,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
       y_values[e] = __fmul_rn(__fmul_rn(widen_f32(x_words[i], e), r), widen_f32(weight_words[i], e));
     }
     unsigned y_words[4];
+    // Arithmetic gives one NaN, 0x7fffffff.
 #pragma unroll
     for (int e = 0; e < LEAF; ++e) {
-      y_words[e] = pack_f32(y_values[e]);
+      y_words[e] = __float_as_uint(y_values[e]);
     }
     if (live) store_16(y_row + element, y_words);
   }
