@@ -78,6 +78,20 @@ TEST_CASE("calls of a thread's only leaf wait in shared memory without a number 
   CHECK(text.find("kept + (i *") == std::string::npos);  // there is no loop that declares it
 }
 
+TEST_CASE("f32 results keep a NaN as arithmetic gives it, where no compiler can leave the arithmetic out") {
+  const auto packs = [](const char* value) {
+    const Spec spec = parse_spec(std::string("t N=64 (x: f32[row], v: f32[column]) { both: bf16 = mul(x, v); y: f32 = ") + value + " }");
+    const std::string text = emit_cuda(candidates(spec, default_fold(spec), *traits_of_arch("sm_90")).at(0)).text;
+    const bool as_it_is = text.find("= __float_as_uint(y_values[e])") != text.npos, packed = text.find("= pack_f32(y_values[e])") != text.npos;
+    CHECK(as_it_is != packed);
+    return packed;
+  };
+  for (const char* value : {"mul(x, v)", "add(x, v)", "sub(x, v)", "fma(x, x, v)", "mul(x, neg(v))"}) CHECK_FALSE(packs(value));
+  for (const char* value : {"x", "neg(x)", "abs(mul(x, v))", "mul(x, 1)", "add(0, x)", "fma(x, 1, v)", "mul(x, div(2, 2))", "max(x, v)",
+                            "where(less(x, v), x, v)", "from_bits(bits(x))", "div(x, v)"})
+    CHECK(packs(value));
+}
+
 TEST_CASE("markers are checked") {
   CHECK(fill_template("store_16", {{"suffix", "_x"}, {"qualifier", ".cs"}}).find("store_16_x(") != std::string::npos);
   CHECK_THROWS_AS(fill_template("store_16", {{"suffix", "_x"}}), InternalError);
