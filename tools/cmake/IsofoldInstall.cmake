@@ -72,8 +72,12 @@ if(TARGET isofold_reference)
   install(FILES "${isofold_reference_folder}/_isofold" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" COMPONENT command)
   install(FILES "${isofold_reference_folder}/isofold.fish" DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d" COMPONENT command)
 endif()
-# The libraries have the tables built in; these are for people.
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/tables" DESTINATION "${CMAKE_INSTALL_DATADIR}/isofold" COMPONENT command OPTIONAL
+# What is for people, also where the command is not built. The libraries have the tables built in.
+set(isofold_for_people command)
+if(NOT TARGET isofold_command)
+  set(isofold_for_people development)
+endif()
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/tables" DESTINATION "${CMAKE_INSTALL_DATADIR}/isofold" COMPONENT ${isofold_for_people} OPTIONAL
         FILES_MATCHING PATTERN "*.jsonl")
-install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright COMPONENT command)
-install(FILES "${PROJECT_SOURCE_DIR}/README.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT command)
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright COMPONENT ${isofold_for_people})
+install(FILES "${PROJECT_SOURCE_DIR}/README.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT ${isofold_for_people})
