@@ -22,9 +22,11 @@ def log_to(
     for standard error. level: how much is said, "off" to "debug"; everything when None, of which a logger takes what its own level
     lets pass. A Runtime says no more than what was asked for when it was made.
 
-    The target is called when the call that gave the message is back in Python, also when it raises; messages of Isofold's own threads
-    come to the main thread. It may use Isofold itself. What it raises goes to sys.unraisablehook. When the interpreter ends, messages
-    go to standard error again. Thread-safe.
+    The target has the message when the call that gave it is back in Python, also when it raises. Whichever thread is in Python first
+    calls the target, the main thread between any two of its steps, as it calls a signal's handler: a lock that the target takes has to
+    be one that its holder may take again, as those of logging are. Messages of Isofold's own threads come to the main thread. The target may
+    use Isofold itself. What it raises goes to sys.unraisablehook. When the interpreter ends, messages go to standard error again.
+    Thread-safe.
 
     Raises UsageError for another level, or one for standard error, which has ISOFOLD_LOG; TypeError for another target."""
     if target is None:

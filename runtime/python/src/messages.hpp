@@ -5,8 +5,8 @@
 namespace isofold::python {
 
 /// Messages of the Runtime that is to be made go where isofold.log_to says. They are given inside C++, under locks that a thread
-/// with the interpreter's lock may want; so they are kept until that thread is back in Python, and those of Isofold's own threads
-/// until the main thread looks.
+/// with the interpreter's lock may want; so they are kept until a thread that was in a call is back in Python, or the main thread
+/// looks.
 void use_messages(RuntimeOptions& options);
 
 /// Gives kept messages to the function. The caller has the interpreter's lock. An exception of the function goes to sys.unraisablehook.
