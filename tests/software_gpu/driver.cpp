@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -40,7 +41,7 @@ struct CUlib_st {
 
 namespace {
 
-constexpr CUresult invalid_image{200}, invalid_context{201}, launch_failed{719};
+constexpr CUresult invalid_image{200}, invalid_context{201};
 
 std::recursive_mutex mutex;  // guards everything below
 SoftwareGpu state;
@@ -104,10 +105,28 @@ std::vector<isofold::simt::GlobalRange> global_memory() {
   return ranges;
 }
 
-CUresult copy(const void* from, void* to, std::size_t bytes, CUstream stream) {
-  return enqueue(stream, [=] { return std::memcpy(to, from, bytes), CUDA_SUCCESS; });
-}
 void* at(CUdeviceptr pointer) { return reinterpret_cast<void*>(pointer); }
+
+/// `bytes` bytes of one allocation.
+struct DeviceRange {
+  CUdeviceptr begin;
+  std::size_t bytes;
+
+  bool allocated() const {
+    const auto next = allocations.upper_bound(begin);
+    if (next == allocations.begin()) return false;
+    const auto& [start, size] = *std::prev(next);
+    return begin - start <= size && bytes <= size - (begin - start);
+  }
+};
+
+CUresult copy(const void* from, void* to, std::vector<DeviceRange> ranges, CUstream stream) {
+  return enqueue(stream, [from, to, ranges = std::move(ranges)] {
+    for (const DeviceRange& range : ranges)
+      if (!range.allocated()) return CUDA_ERROR_INVALID_VALUE;
+    return std::memcpy(to, from, ranges[0].bytes), CUDA_SUCCESS;
+  });
+}
 
 }  // namespace
 
@@ -177,8 +196,9 @@ SOFTWARE_CUDA cuLibraryLoadData(CUlibrary* library, const void* code, void*, voi
   const std::string_view host_code = attached(image);
   if (host_code.empty() && std::strncmp(image, "cubin", 5) != 0) return invalid_image;
   if (const CUresult result = potentially_unsafe(); result != CUDA_SUCCESS) return result;
+  const auto kernels = host_code.empty() ? nullptr : load_kernels(host_code);
   if (const CUresult result = make(library, state.libraries); result != CUDA_SUCCESS) return result;
-  if (!host_code.empty()) (*library)->kernels = load_kernels(host_code);
+  (*library)->kernels = kernels;
   return CUDA_SUCCESS;
 } catch (const std::exception&) {
   return invalid_image;
@@ -315,14 +335,17 @@ SOFTWARE_CUDA cuMemFreeHost(void* pointer) {
   return in_context(state.pinned, -1);
 }
 SOFTWARE_CUDA cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, std::size_t bytes, CUstream stream) {
-  return copy(from, at(to), bytes, stream);
+  return copy(from, at(to), {{to, bytes}}, stream);
 }
 SOFTWARE_CUDA cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, std::size_t bytes, CUstream stream) {
-  return copy(at(from), to, bytes, stream);
+  return copy(at(from), to, {{from, bytes}}, stream);
 }
 SOFTWARE_CUDA cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, std::size_t bytes, CUstream stream) {
-  return copy(at(from), at(to), bytes, stream);
+  return copy(at(from), at(to), {{from, bytes}, {to, bytes}}, stream);
 }
 SOFTWARE_CUDA cuMemsetD8Async(CUdeviceptr to, unsigned char value, std::size_t count, CUstream stream) {
-  return enqueue(stream, [=] { return std::memset(at(to), value, count), CUDA_SUCCESS; });
+  return enqueue(stream, [=] {
+    if (!DeviceRange{to, count}.allocated()) return CUDA_ERROR_INVALID_VALUE;
+    return std::memset(at(to), value, count), CUDA_SUCCESS;
+  });
 }

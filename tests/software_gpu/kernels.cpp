@@ -14,10 +14,9 @@ namespace {
 using cuda::CUresult;
 
 constexpr int portable_cluster_blocks = 8, most_cluster_blocks = 16;
-constexpr CUresult launch_failed{719};  // CUDA_ERROR_LAUNCH_FAILED
 
 std::mutex mutex;  // one launch at a time: a shared object's kernels run in one thread
-std::string fault;
+thread_local std::string fault;
 
 CUresult run(const simt::HostLibrary& library, const std::string& name, simt::Launch launch,
              std::vector<std::vector<std::byte>>& values, const std::vector<simt::GlobalRange>& memory) {

@@ -29,7 +29,10 @@ using Work = std::function<cuda::CUresult()>;
 cuda::CUresult make_launch(const Function& function, const cuda::CUlaunchConfig& config, void** arguments,
                            const std::function<std::vector<simt::GlobalRange>()>& memory, Work& work);
 
-/// What the last launch that failed did wrong.
+/// What a launch returns that did something wrong: CUDA_ERROR_LAUNCH_FAILED.
+inline constexpr cuda::CUresult launch_failed{719};
+
+/// What the last such launch of this thread did wrong.
 const std::string& last_fault();
 
 }  // namespace isofold::software_gpu

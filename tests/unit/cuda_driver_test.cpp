@@ -198,6 +198,13 @@ TEST_CASE("device memory") {
   CHECK(std::string(bytes, 2) == "b\7");
   CHECK_THROWS_AS(buffer.upload_async("abc", 3, stream.get(), 6), InternalError);
   CHECK_THROWS_AS(buffer.download_async(bytes, 1, stream.get(), 9), InternalError);
+  // What DeviceBuffer does not check, the software GPU does.
+  const CurrentContext current(*context);
+  const FunctionTable& api = gpu.driver->api();
+  const auto begin = reinterpret_cast<CUdeviceptr>(buffer.data());
+  CHECK(api.cuMemsetD8Async(begin + 3, 0, 6, stream.get()) == CUDA_ERROR_INVALID_VALUE);
+  CHECK(api.cuMemcpyHtoDAsync_v2(begin - 1, bytes, 1, stream.get()) == CUDA_ERROR_INVALID_VALUE);
+  CHECK(api.cuMemcpyDtoDAsync_v2(begin, begin + 4, 5, stream.get()) == CUDA_ERROR_INVALID_VALUE);
   CHECK_THROWS_WITH_AS(DeviceBuffer(context, std::size_t{1} << 40), doctest::Contains("cuMemAlloc: "),
                        UsageError);
 }
