@@ -1,5 +1,6 @@
 // A stand-in for NVRTC with the same exported names. The real one compiles; what this one adds is the same text compiled for
-// the host, behind the cubin, so that the stand-in for libcuda can run it.
+// the host, behind the cubin, so that the stand-in for libcuda can run it. The real one is searched for as the runtime does,
+// but ISOFOLD_NVRTC names this one: SOFTWARE_GPU_NVRTC takes its place.
 #include <fmt/format.h>
 #include <stdlib.h>
 
