@@ -46,7 +46,7 @@ TEST_CASE("results on a GPU have the hashes that a CPU stored") {
 }
 
 TEST_CASE("a bundle for a GPU has all that its token counts launch at its alignment, with and without a workspace") {
-  for (const char* n : {"4096", "2100000"}) {
+  for (const char* n : {"4096", "1100000"}) {
     GpuWorld world;
     const std::string file = world.path("sum.bundle");
     world.json({"bundle", "--op", "sum", "-n", n, "--device", "cuda:0", "--tokens", "1..3", "--alignment", "2", "--output", file});
@@ -77,7 +77,7 @@ TEST_CASE("what a record says is tuned, launched and explained") {
   launched["launches"] = {{"1", 5}, {"3", 5}};
   write_text(record, launched.dump() + "\n");
   world.set("ISOFOLD_RECORD", "");
-  const Json tuned = world.json({"tune", "--from", record, "--seconds", "20", "--output", table});
+  const Json tuned = world.json({"tune", "--from", record, "--seconds", "6", "--output", table});
   REQUIRE(tuned.at("operators").size() == 1);
   CHECK(tuned.at("operators")[0].at("rejected").empty());
   CHECK(tuned.at("operators")[0].at("written") == true);
