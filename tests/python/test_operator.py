@@ -81,6 +81,14 @@ def test_any_leading_dimensions_and_strided_rows(cpu):
     assert sums(dense[:0]).shape == (0,)
 
 
+def test_rows_without_elements(cpu):
+    for shape in ((3, 0), (2, 3, 0), (0, 0)):
+        x = np.zeros(shape, np.float32)
+        assert cpu.operator("sum", n=0, dtype="f32")(x).tobytes() == np.zeros(shape[:-1], np.float32).tobytes()
+        assert np.isnan(cpu.operator("mean", n=0, dtype="f32")(x)).all()
+        assert cpu.operator("softmax", n=0, dtype="f32")(x).shape == shape
+
+
 def test_a_row_has_the_same_bits_in_every_batch(cpu):
     x = rows(33, 1000)
     softmax = cpu.operator("softmax", n=1000, dtype="f32")

@@ -8,6 +8,8 @@
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <functional>
+#include <numeric>
 
 #include "python_calls.hpp"
 
@@ -141,7 +143,8 @@ Rows check_tensor(const Spec& spec, const TensorFacts& facts, const TensorView& 
     refuse(fmt::format("{}: the groups of a row must lie side by side, {} elements apart, not {}", facts.name,
                        spec.n, view.stride(ndim - 2)));
   if (column) return {};
-  auto rows = rows_of(view, ndim - own);
+  auto rows = spec.n == 0 ? std::optional(Rows{std::accumulate(shape, shape + ndim - own, std::int64_t{1}, std::multiplies<>()), 0})
+                          : rows_of(view, ndim - own);  // an array without elements has distances that mean nothing
   if (!rows)
     refuse(fmt::format(
         "{}: its rows have no one positive distance from each other (shape {}); make it contiguous",

@@ -164,6 +164,28 @@ def test_meta_tensors_have_shapes_alone():
     assert ours.rms_norm(x, (96,)).is_meta and ours.softmax(x, 0, torch.float32).dtype == torch.float32
 
 
+def test_a_tensor_on_meta_among_others(device):
+    x = torch.randn(4, 96, device=device)
+    row, meta, meta_row = x[0], x.to("meta"), x[0].to("meta")
+    norm = torch.ops.isofold.rms_norm
+    for call in (
+        lambda: ours.rms_norm(x, (96,), meta_row),
+        lambda: ours.rms_norm(meta, (96,), row),
+        lambda: ours.rms_norm(x, (96,), meta_row, out=torch.empty_like(x)),
+        lambda: ours.rms_norm(x, (96,), out=torch.empty_like(meta)),
+        lambda: ours.layer_norm(x, (96,), row, meta_row),
+        lambda: ours.layer_norm(x, (96,), meta_row),
+        lambda: ours.fused_add_rms_norm(x, meta),
+        lambda: ours.fused_add_rms_norm(x, x.clone(), meta_row),
+        lambda: ours.softmax(x, -1, out=torch.empty_like(meta)),
+        lambda: ours.sum(x, -1, out=torch.empty(4, device="meta")),
+        lambda: torch.ops.isofold.add_rms_norm(x, meta, None, 1e-6),
+        lambda: norm.out(x, None, 1e-6, out=torch.empty_like(meta)),
+    ):
+        with pytest.raises(isofold.UsageError, match="meta"):
+            call()
+
+
 def test_tensors_of_two_devices(cuda):
     x, weight = torch.randn(4, 96, device=cuda), torch.ones(96)
     with pytest.raises(isofold.UsageError, match="weight is on cpu, this operator works on cuda:0"):

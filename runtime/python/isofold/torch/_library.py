@@ -125,12 +125,24 @@ def _differentiated(operator):
     return check
 
 
+def _on_one_device(name, fake):
+    """`fake` behind a check: PyTorch calls it, not a kernel, where one tensor of several is on meta."""
+
+    def check(*arguments, **named):
+        devices = {str(one.device) for one in (*arguments, *named.values()) if isinstance(one, torch.Tensor)}
+        if len(devices) > 1:
+            raise isofold.UsageError(f"{name}: its tensors are on {' and '.join(sorted(devices))}, they must be on one device")
+        return fake(*arguments, **named)
+
+    return check
+
+
 def _define(schema, kernel, fake):
     name = schema.partition("(")[0]
     _library.define(schema, tags=torch.Tag.pt2_compliant_tag)
     for device in _DEVICES:
         _library.impl(name, kernel, device)
-    torch.library.register_fake(f"isofold::{name}", fake, lib=_library)
+    torch.library.register_fake(f"isofold::{name}", _on_one_device(name, fake), lib=_library)
     packet, _, overload = name.partition(".")
     operator = getattr(getattr(torch.ops.isofold, packet), overload or "default")
     _library.impl(name, _differentiated(operator), "Autograd")
