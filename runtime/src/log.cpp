@@ -36,7 +36,10 @@ Log::Log(LogLevel level, Sink sink) : level_(level), sink_(sink ? std::move(sink
 void Log::write(LogLevel level, std::string_view message) {
   if (!enabled(level)) return;
   const std::lock_guard guard(mutex_);
-  sink_(level, message);
+  try {
+    sink_(level, message);
+  } catch (...) {  // of the program's own: what is being done does not fail for a message, nor a thread of the library
+  }
 }
 
 void Log::warn_once(std::string_view topic, std::string_view message) {

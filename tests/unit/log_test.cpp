@@ -22,6 +22,17 @@ TEST_CASE("messages above the level are dropped") {
   CHECK_FALSE(log.enabled(LogLevel::info));
 }
 
+TEST_CASE("what a sink throws ends with it") {
+  int count = 0;
+  Log log(LogLevel::warning, [&](LogLevel, std::string_view) {
+    ++count;
+    throw 1;
+  });
+  CHECK_NOTHROW(log.error("a"));
+  CHECK_NOTHROW(log.warn_once("topic", "b"));
+  CHECK(count == 2);
+}
+
 TEST_CASE("off is silent") {
   int count = 0;
   Log log(LogLevel::off, [&](LogLevel, std::string_view) { ++count; });

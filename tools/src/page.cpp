@@ -53,7 +53,7 @@ dt{font-weight:600;font-size:.9rem;margin-top:8px}
 dd{margin:0}
 code{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 pre{white-space:pre-wrap;background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:12px}
-@media (max-width:640px){svg.wide{display:none}svg.narrow{display:block}main{padding:20px 12px 40px}.facts th{white-space:normal}h1{font-size:1.3rem}}
+@media (max-width:640px){svg.wide{display:none}svg.narrow{display:block}main{padding:20px 12px 40px}.facts th{white-space:normal}.map tbody th.left{white-space:normal;min-width:9em}h1{font-size:1.3rem}}
 )";
 
 }  // namespace

@@ -28,7 +28,7 @@ std::vector<std::string> words_of(const std::string& text) {
   return words;
 }
 
-/// Words that every schedule has, and of each schedule the others.
+/// Words that every schedule has, and of each schedule the others; of a schedule that is alone "the one".
 std::pair<std::string, std::vector<std::string>> shortened(const ScheduleMap& map) {
   std::map<std::string, std::size_t> counts;
   for (const ScheduleMap::Row& row : map.rows)
@@ -39,12 +39,12 @@ std::pair<std::string, std::vector<std::string>> shortened(const ScheduleMap& ma
     std::vector<std::string> words;
     std::string shared;
     for (const std::string& word : words_of(row.schedule))
-      if (counts[word] == map.rows.size() && map.rows.size() > 1)
+      if (counts[word] == map.rows.size())
         shared += (shared.empty() ? "" : " ") + word;
       else
         words.push_back(word);
     common = shared;
-    own.push_back(fmt::format("{}", fmt::join(words, " ")));
+    own.push_back(words.empty() ? "the one" : fmt::format("{}", fmt::join(words, " ")));
   }
   return {common, own};
 }

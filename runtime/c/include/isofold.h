@@ -77,7 +77,8 @@ enum {
 };
 
 /* One message of ISOFOLD_LOG_ERROR .. ISOFOLD_LOG_DEBUG, without a line end, valid during the call. Called by one thread at a
- * time for each runtime, from whichever thread works for it. It must not call the runtime or its operators. */
+ * time for each runtime, from whichever thread works for it. It must not call the runtime or its operators; what one in C++ throws
+ * is dropped. */
 typedef void (*isofold_log_callback)(void* context, int32_t level, const char* message);
 
 typedef struct isofold_runtime_options {

@@ -14,7 +14,7 @@ enum class LogLevel : std::uint8_t { off, error, warning, info, debug };
 std::string_view name_of(LogLevel level);
 
 /// Takes one message, without a line end. Called by one thread at a time per Runtime, from whichever thread works for it;
-/// it must not throw and must not call the Runtime or its operators.
+/// it must not call the Runtime or its operators. What it throws is dropped.
 using LogSink = std::function<void(LogLevel level, std::string_view message)>;
 
 }  // namespace isofold
