@@ -12,6 +12,15 @@ file=$folder/cpu_hashes.jsonl
 rm -f "$file"
 hash_of() { "$isofold" verify --device cpu --tokens 1,3 --write-hashes "$file" --quiet "$@"; }
 
+# The names of all operators: what the command's completion offers behind --op.
+operators() {
+  local COMP_WORDS=(isofold verify --op '') COMP_CWORD=3 COMPREPLY=()
+  _isofold
+  echo "${COMPREPLY[@]}"
+}
+completion=$("$isofold" completion bash)
+eval "$completion"
+
 widths=1,7,64,100,520,1000,2048,4096,5120,7168,8192,16384,65536
 for dtype in bf16 f16 f32; do
   hash_of --op rms_norm -n "$widths" --dtype "$dtype"
@@ -25,9 +34,8 @@ hash_of --op add_rms_norm -n 4096 --dtype f16 --residual-dtype f32 --output-dtyp
 hash_of --op rms_norm -n 4096 --dtype f32 --output-dtype bf16 --weight-dtype f16
 hash_of --op rms_norm -n 4096 --dtype bf16 --fold "leaf=8 lanes=128 segments=4"
 hash_of --op rms_norm -n 4096 --dtype bf16 --fold "leaf=4 lanes=32 segments=16"
-for operator in gated_rms_norm head_rms_norm rms_norm_quant rms_norm_quant_i8 rms_norm_static_quant add_rms_norm_quant silu_and_mul_quant \
-    silu_and_mul_static_quant layer_norm add_layer_norm group_norm softmax log_softmax masked_softmax sink_softmax cross_entropy sum mean max min amax \
-    sum_of_squares norm2 logsumexp; do
+for operator in $(operators); do
+  case $operator in rms_norm | add_rms_norm) continue ;; esac  # above
   hash_of --op "$operator" -n 777,4096 --dtype bf16
   hash_of --op "$operator" -n 1000 --dtype f32
 done

@@ -82,6 +82,10 @@ TEST_CASE("a few row lengths and offsets, between canaries") {
     check_shapes(runtime, dtype, {.lengths = {1, 7, 64, 255, 520}, .offsets = {0, 1, 4, 15}});
 }
 
+TEST_CASE("every named operator at a few row lengths and offsets, between canaries") {
+  check_named_shapes(gpu(), {.lengths = {1, 7, 64, 255}, .offsets = {0, 1}});
+}
+
 TEST_CASE("a row alone has the bits that it has in a batch") {
   const Runtime runtime = gpu();
   const Operator op = runtime.rms_norm({.n = 2048, .residual = true});

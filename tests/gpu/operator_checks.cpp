@@ -13,6 +13,7 @@
 #include <string>
 
 #include "device_call.hpp"
+#include "parallel.hpp"
 #include "runtime_impl.hpp"
 #include "support/random.hpp"
 
@@ -27,6 +28,17 @@ std::size_t bytes_of(const std::vector<HostTensor>& tensors) {
   return bytes;
 }
 
+std::string shape_fault(const DeviceArena& arena, const Operator& op, std::int64_t offset, std::int64_t padding) {
+  Call call(op.spec(), op.fold(),
+            {.tokens = shape_tokens,
+             .offset = offset,
+             .stride_padding = padding,
+             .seed = static_cast<std::uint64_t>(1000 * op.spec().n + offset)});
+  return fault_on_device(arena, call, op);
+}
+
+std::int64_t padding_of(std::int64_t n, std::int64_t offset) { return (n + offset) % 3 == 0 ? 0 : offset % 5; }
+
 }  // namespace
 
 void check_shapes(const Runtime& runtime, DType dtype, const Grid& grid) {
@@ -35,16 +47,28 @@ void check_shapes(const Runtime& runtime, DType dtype, const Grid& grid) {
     Operator op = runtime.rms_norm({.n = n, .dtype = dtype, .residual = n % 2 == 0});
     op.prepare(std::vector{shape_tokens}, {.alignment = static_cast<int>(size_of(dtype))});
     for (const std::int64_t offset : grid.offsets) {
-      const std::int64_t padding = (n + offset) % 3 == 0 ? 0 : offset % 5;
-      Call call(op.spec(), op.fold(),
-                {.tokens = shape_tokens,
-                 .offset = offset,
-                 .stride_padding = padding,
-                 .seed = static_cast<std::uint64_t>(1000 * n + offset)});
+      const std::int64_t padding = padding_of(n, offset);
       INFO("N=", n, " offset=", offset, " padding=", padding, " ", name_of(dtype));
-      CHECK(fault_on_device(arena, call, op) == "");
+      CHECK(shape_fault(arena, op, offset, padding) == "");
     }
   }
+}
+
+void check_named_shapes(const Runtime& runtime, const Grid& grid) {
+  constexpr DType dtypes[] = {DType::bf16, DType::f32, DType::f16};
+  const auto named = named_operators();
+  std::vector<std::string> faults(named.size() * grid.lengths.size());
+  for_each_parallel(faults.size(), [&](std::size_t i) {  // most of the time goes to compilers
+    const std::size_t place = i / grid.lengths.size(), length = i % grid.lengths.size();
+    const Operator op = runtime.make_operator(named[place].make(grid.lengths[length], dtypes[(place + length) % std::size(dtypes)]));
+    const DeviceArena arena(runtime, std::size_t{1} << 20);
+    for (const std::int64_t offset : grid.offsets) {
+      const std::int64_t padding = padding_of(op.spec().n, offset);
+      if (const std::string what = shape_fault(arena, op, offset, padding); !what.empty())
+        faults[i] += fmt::format("{}, offset {}, padding {}: {}\n", text(op.spec()), offset, padding, what);
+    }
+  });
+  for (const std::string& fault : faults) CHECK(fault == "");
 }
 
 void check_batches(const Operator& op, const Runtime& runtime, std::int64_t rows,

@@ -14,8 +14,10 @@ struct Grid {
   std::vector<std::int64_t> offsets;  // in elements
 };
 
-/// Every length and offset, against the oracle, between canaries; odd combinations also with padded rows.
+/// RMSNorm of every length and offset, against the oracle, between canaries; odd combinations also with padded rows.
 void check_shapes(const Runtime& runtime, DType dtype, const Grid& grid);
+/// The same of every named operator, each length in one dtype.
+void check_named_shapes(const Runtime& runtime, const Grid& grid);
 
 /// `rows` hard rows, each alone, against the oracle; then the same rows in batches of the given sizes, which
 /// must give the same bytes: batches that begin with the first row, and batches that begin somewhere and so

@@ -86,6 +86,10 @@ TEST_CASE("row lengths 1 to 520 at offsets 0 to 15, between canaries") {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) check_shapes(runtime, dtype, grid);
 }
 
+TEST_CASE("every named operator at a few row lengths and offsets, between canaries") {
+  check_named_shapes(cpu(), {.lengths = {1, 7, 64, 255}, .offsets = {0, 1, 4, 15}});
+}
+
 TEST_CASE("a row alone has the bits that it has in every batch") {
   const Runtime runtime = cpu();
   std::vector<std::int64_t> batches(256);

@@ -74,6 +74,14 @@ TEST_CASE("texts that are not specs are refused with the place and what is allow
   CHECK(refusal(with(sound, "mul(x, r)", "mul(x, q)")).find("'q' is not defined") != std::string::npos);
   CHECK(refusal(with(sound, "mul(x, r)", "pow(x, r)")).find("'pow' is not defined") != std::string::npos);
   CHECK(refusal(with(sound, "total =", "X =")).find("identifier") != std::string::npos);
+  const std::string in_order = "is not defined (values must be defined before they are used)";
+  CHECK(refusal("t N=8 (x: f32[row]) { first = mul(second, x); second = sum(x); y: f32 = add(first, second) }").find("'second' " + in_order) !=
+        std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { a = add(b, x); b = add(a, x); y: f32 = a }").find("'b' " + in_order) != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { a = add(a, x); y: f32 = a }").find("'a' " + in_order) != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { y: f32 = add(y, x) }").find("'y' " + in_order) != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { total = sum(x) }").find("a spec needs an output, `name: dtype = expression`") != std::string::npos);
+  CHECK(refusal("t N=8 (x: f32[row]) { }").find("expected a value's name") != std::string::npos);
   CHECK(refusal(with(sound, "1e-06", "nan")).find("not defined") != std::string::npos);
   CHECK(refusal(with(sound, "1e-06", "1e999")).find("binary32 number") != std::string::npos);
   CHECK(refusal(with(sound, "r = div", "total = div")).find("defined twice") != std::string::npos);
