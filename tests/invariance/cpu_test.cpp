@@ -1,7 +1,9 @@
 // The CPU backend against the oracle: raw bytes, 0 differing.
 #include <isofold/codegen/cpu_backend.hpp>
 #include <isofold/codegen/operators.hpp>
+#include <isofold/codegen/quantize.hpp>
 #include <isofold/codegen/rms_norm.hpp>
+#include <isofold/codegen/softmax.hpp>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -24,6 +26,8 @@ using namespace isofold;
 using isofold::testing::Call;
 using isofold::testing::CallOptions;
 using isofold::testing::HostTensor;
+using isofold::testing::hard_numbers;
+using isofold::testing::takes_numbers;
 
 namespace {
 
@@ -232,6 +236,34 @@ TEST_CASE("every named operator") {
         CHECK(fault(call, plan, CpuKernel(plan)) == "");
       }
     }
+}
+
+TEST_CASE("scales, temperatures and sinks of every kind") {
+  std::vector<Spec> specs;
+  for (const std::int64_t n : {33, 777}) {
+    for (const NamedOperator& named : named_operators()) {
+      Spec spec = named.make(n, dtypes[specs.size() % 3]);
+      if (takes_numbers(spec)) specs.push_back(std::move(spec));
+    }
+    const Quantize quantize{.dtype = DType::i8, .scale_input = true};
+    specs.push_back(rms_norm({.n = n, .quantize = quantize}));
+    specs.push_back(silu_and_mul_quant({.n = n, .dtype = DType::f32, .quantize = quantize}));
+    specs.push_back(softmax({.n = n, .scale = 0.5f, .temperature = true, .length = true, .sink = true}));
+    specs.push_back(softmax({.n = n, .dtype = DType::f32, .log = true, .temperature = true}));
+  }
+  check_none(faults_of(static_cast<int>(specs.size()), [&](int index) -> std::string {
+    const Spec spec = with_reductions_shown(specs[static_cast<std::size_t>(index)]);
+    std::vector<Call> calls;  // a scalar is one number in each
+    for (std::uint64_t seed = 0; seed < hard_numbers.size(); ++seed)
+      calls.emplace_back(spec, default_fold(spec), CallOptions{.tokens = all_kinds, .seed = seed, .numbers = hard_numbers});
+    for (const CpuSchedule& schedule : schedules()) {
+      const Plan plan = plan_of(spec, schedule);
+      const CpuKernel kernel(plan);
+      for (Call& call : calls)
+        if (std::string what = fault(call, plan, kernel); !what.empty()) return fmt::format("seed {}: {}", &call - calls.data(), what);
+    }
+    return {};
+  }));
 }
 
 TEST_CASE("outputs may overwrite inputs") {

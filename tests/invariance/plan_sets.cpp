@@ -5,6 +5,7 @@
 #include <isofold/codegen/functions.hpp>
 #include <isofold/codegen/layer_norm.hpp>
 #include <isofold/codegen/operators.hpp>
+#include <isofold/codegen/quantize.hpp>
 #include <isofold/codegen/rms_norm.hpp>
 #include <isofold/codegen/softmax.hpp>
 
@@ -17,6 +18,8 @@
 #include <numeric>
 #include <set>
 #include <tuple>
+
+#include "support/call.hpp"
 
 namespace isofold::testing {
 namespace {
@@ -252,6 +255,7 @@ void add_named(std::vector<PlanSet>& sets, bool few) {
       const DType dtype = dtypes[static_cast<std::size_t>(number++ % 3)];
       const Spec spec = named.make(n, dtype);
       sets.push_back(exposed({fmt::format("{} of {}", named.name, text(spec)), spec, default_fold(spec)}));
+      if (takes_numbers(spec)) sets.back().numbers = hard_numbers;
       // Conversions to 8 bits differ from architecture to architecture.
       sets.back().one_architecture = std::none_of(spec.outputs.begin(), spec.outputs.end(), [](const Output& o) { return size_of(o.dtype) == 1; });
     }
@@ -265,14 +269,14 @@ void add_named(std::vector<PlanSet>& sets, bool few) {
       const Spec spec = named.make(n, dtype);
       sets.push_back(exposed({text(spec), spec, default_fold(spec)}));
     }
-  for (const SoftmaxOptions& options : {
-           SoftmaxOptions{.n = 777, .output_dtype = DType::f32, .scale = 0.125f, .temperature = true},
-           SoftmaxOptions{.n = 1024, .dtype = DType::f16, .scale = 0.5f, .temperature = true, .length = true, .sink = true},
-           SoftmaxOptions{.n = 520, .output_dtype = DType::f32, .log = true, .length = true},
-       }) {
-    const Spec spec = softmax(options);
+  const auto add = [&](const Spec& spec) {
     sets.push_back(exposed({text(spec), spec, default_fold(spec)}));
-  }
+    sets.back().numbers = hard_numbers;
+  };
+  add(silu_and_mul_quant({.n = 264, .quantize = {.dtype = DType::i8, .scale_input = true}}));
+  add(softmax({.n = 1024, .dtype = DType::f16, .scale = 0.5f, .temperature = true, .length = true, .sink = true}));
+  add(softmax({.n = 777, .output_dtype = DType::f32, .scale = 0.125f, .temperature = true}));
+  add(softmax({.n = 520, .output_dtype = DType::f32, .log = true, .temperature = true, .length = true}));
 }
 
 }  // namespace

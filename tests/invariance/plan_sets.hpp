@@ -16,6 +16,7 @@ struct PlanSet {
   std::int64_t offset = 0;          // of every tensor, in elements
   std::int64_t stride_padding = 0;  // between rows, in elements
   std::vector<std::int32_t> integers = {};  // of inputs of integers; none: around 0 to N at random
+  std::vector<float> numbers = {};  // of f32 inputs of one number per token or in all, in some of the calls; none: normal, some infinite
   bool one_architecture = false;    // compiled for sm_80, sm_90 or sm_100 in turns: there are many like it
 };
 

@@ -67,20 +67,23 @@ void check(std::span<const Item> items, Findings& findings) {
   for (const Item& item : items) sources.push_back(emit_cuda(item.plan));
   simt::Batch batch(sources);
   std::vector<std::string> faults;
-  std::map<std::tuple<const PlanSet*, std::int64_t, std::uint64_t>, Call> calls;
+  std::map<std::tuple<const PlanSet*, std::int64_t, std::uint64_t, bool>, Call> calls;
   std::size_t runs = 0;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const auto& [set, plan] = items[i];
     for (Run run : runs_of(set->spec.n, plan.gpu().rows_per_block)) {
       if (run.tokens > 3) run.tokens = std::max(run.tokens, static_cast<std::int64_t>(set->integers.size()));
       const std::uint64_t variant = i % 8;  // plans of one set see different data
+      // Every kernel sees ordinary numbers too, which other trees show with.
+      const bool numbers = run.order == simt::Order::Kind::forward && !set->numbers.empty();
       const auto [call, made] =
-          calls.try_emplace({set, run.tokens, variant}, set->spec, set->fold,
+          calls.try_emplace({set, run.tokens, variant, numbers}, set->spec, set->fold,
                             testing::CallOptions{.tokens = run.tokens,
                                                  .offset = set->offset,
                                                  .stride_padding = set->stride_padding,
                                                  .seed = 8 * set->name.size() + variant,
-                                                 .integers = set->integers});
+                                                 .integers = set->integers,
+                                                 .numbers = numbers ? set->numbers : std::vector<float>()});
       ++runs;
       const std::string fault =
           simt::run_plan(batch, i, sources[i], plan, call->second, {.kind = run.order, .seed = 0});

@@ -2,7 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace isofold::testing {
+namespace {
+
+bool is_number(const Tensor& input) {
+  return input.dtype == DType::f32 && (input.extent == Extent::token || input.extent == Extent::scalar);
+}
+
+}  // namespace
+
+bool takes_numbers(const Spec& spec) { return std::any_of(spec.inputs.begin(), spec.inputs.end(), is_number); }
 
 /// Rows that lie in groups are one row of the tensor.
 template <class TensorOrOutput>
@@ -21,9 +32,12 @@ Call::Call(const Spec& spec, const Fold& fold, const CallOptions& options) : spe
     // In even rows all tensors are of one kind; in odd rows, say, infinities of one meet zeros of another.
     const std::uint64_t seed = options.seed + 4 * i;
     if (input.dtype == DType::i32 && !options.integers.empty())
-      tensor.fill_integers(options.integers, options.seed);
+      tensor.fill_from<std::int32_t>(options.integers, options.seed);
     else if (input.dtype == DType::i32)
       tensor.fill_integers(-3, spec.n + 3, seed);
+    else if (is_number(input) && !options.numbers.empty())
+      // From another place on in each input, which takes all of eight numbers as the seeds go on.
+      tensor.fill_from<float>(options.numbers, options.seed * (2 * i + 1));
     else if (options.ordinary_rows)
       tensor.fill(RowKind::normal, seed);
     else if (has_stride(input.extent))

@@ -4,6 +4,7 @@
 #include <isofold/codegen/spec.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,22 @@ struct CallOptions {
   std::uint64_t seed = 1;
   std::uint64_t first_kind = 0;  // of row 0; the first kind shows every order of additions
   std::vector<std::int32_t> integers = {};  // of inputs of integers, from number `seed` on; none: around 0 to N at random
+  std::vector<float> numbers = {};          // of f32 inputs of one number per token or in all, likewise; none: normal, some infinite
   bool ordinary_rows = false;    // normal rows only, instead of one kind after the other
 };
+
+/// Scales, temperatures and sinks that meet every case of the operations; more than the first of a scalar takes as many seeds.
+inline const std::vector<float> hard_numbers{1,
+                                             0,
+                                             -0.0f,
+                                             std::numeric_limits<float>::quiet_NaN(),
+                                             std::numeric_limits<float>::infinity(),
+                                             -std::numeric_limits<float>::infinity(),
+                                             1e-40f,
+                                             -1};
+
+/// Whether the Spec has inputs that `numbers` fills.
+bool takes_numbers(const Spec& spec);
 
 /// The tensors of one call: inputs filled, outputs still canaries, and what the oracle says the outputs must
 /// be.

@@ -73,12 +73,6 @@ void HostTensor::fill_integers(std::int64_t least, std::int64_t most, std::uint6
     }
 }
 
-void HostTensor::fill_integers(std::span<const std::int32_t> integers, std::uint64_t first) {
-  for (std::int64_t i = 0; i < shape_.rows; ++i)
-    for (std::int64_t element = 0; element < shape_.n; ++element)
-      std::memcpy(row(i) + 4 * element, &integers[first++ % integers.size()], 4);
-}
-
 void HostTensor::fill_all_kinds(std::uint64_t seed, std::uint64_t first, std::uint64_t odd_shift) {
   for (std::int64_t i = 0; i < shape_.rows; ++i) {
     const auto index = static_cast<std::uint64_t>(i);

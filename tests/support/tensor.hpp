@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,8 +55,13 @@ class HostTensor {
   void fill(RowKind kind, std::uint64_t seed);
   /// 32-bit integers from `least` to `most`, of any tensor of 4-byte elements.
   void fill_integers(std::int64_t least, std::int64_t most, std::uint64_t seed);
-  /// One of these 32-bit integers after the other, from number `first` on and round again.
-  void fill_integers(std::span<const std::int32_t> integers, std::uint64_t first);
+  /// One of these after the other, from number `first` on and round again; the tensor's dtype is T's.
+  template <class T>
+  void fill_from(std::span<const T> values, std::uint64_t first) {
+    for (std::int64_t i = 0; i < shape_.rows; ++i)
+      for (std::int64_t element = 0; element < shape_.n; ++element)
+        std::memcpy(row(i) + static_cast<std::int64_t>(sizeof(T)) * element, &values[first++ % values.size()], sizeof(T));
+  }
   /// Row i is of kind i + first, in the order of all_row_kinds and round again; odd rows are `odd_shift`
   /// kinds further.
   void fill_all_kinds(std::uint64_t seed, std::uint64_t first, std::uint64_t odd_shift);

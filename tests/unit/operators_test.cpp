@@ -143,26 +143,112 @@ TEST_CASE("cross entropy: a loss per row, ignored and wrong targets") {
   CHECK(computed(spec, {{"x", x}, {"target", {0}}}).at("logsumexp")[0] == doctest::Approx(std::log(total)).epsilon(1e-6));
 }
 
-TEST_CASE("quantised rows: zeros, NaN and infinities have a defined scale") {
-  const Spec spec = rms_norm({.n = 4, .dtype = DType::f32, .weight = false, .quantize = Quantize{}});
-  const auto quantised = [&](std::vector<float> x) {
-    std::vector<std::uint8_t> y(4);
-    float scale = 0;
-    const ConstView input{x.data(), 4};
-    const std::vector<View> outputs{{y.data(), 4}, {&scale, 1}};
-    interpret(spec, default_fold(spec), 1, {&input, 1}, outputs);
-    return std::pair{y, scale};
+namespace {
+
+/// What is stored of one row: its bytes, and its own scale where it has one.
+struct Quantised {
+  std::vector<int> y;
+  float scale = 0;
+};
+
+/// The row of a Spec of f32 inputs, which are given in its order.
+Quantised quantised(const Spec& spec, const std::vector<std::vector<float>>& values) {
+  std::vector<ConstView> inputs;
+  for (const std::vector<float>& given : values) inputs.push_back({given.data(), static_cast<std::int64_t>(given.size())});
+  std::vector<std::uint8_t> y(static_cast<std::size_t>(spec.n));
+  Quantised out;
+  std::vector<View> outputs{{y.data(), spec.n}};
+  if (spec.outputs.size() == 2) outputs.push_back({&out.scale, 1});
+  interpret(spec, default_fold(spec), 1, inputs, outputs);
+  out.y.assign(y.begin(), y.end());
+  return out;
+}
+
+/// The values as they are, quantised.
+Quantised gated(const Quantize& quantize, const std::vector<float>& values, const std::vector<float>& scale = {}) {
+  const auto n = static_cast<std::int64_t>(values.size());
+  std::vector<std::vector<float>> inputs{std::vector<float>(values.size(), 64.0f), values};  // silu(64) = 64
+  for (float& value : inputs[1]) value /= 64;
+  if (!scale.empty()) inputs.push_back(scale);
+  return quantised(silu_and_mul_quant({.n = n, .dtype = DType::f32, .quantize = quantize}), inputs);
+}
+
+/// Their rms_norm, quantised.
+Quantised normed(const Quantize& quantize, const std::vector<float>& values, const std::vector<float>& scale = {}) {
+  const auto n = static_cast<std::int64_t>(values.size());
+  std::vector<std::vector<float>> inputs{values};
+  if (!scale.empty()) inputs.push_back(scale);
+  return quantised(rms_norm({.n = n, .dtype = DType::f32, .weight = false, .quantize = quantize}), inputs);
+}
+
+using Bytes = std::vector<int>;
+
+}  // namespace
+
+TEST_CASE("quantised rows with a scale of their own: zeros, NaN and infinities") {
+  const Quantize e4m3, i8{.dtype = DType::i8};
+  CHECK(normed(e4m3, {0, -0.0f, 0, 0}).y == Bytes{0, 0x80, 0, 0});
+  CHECK(normed(e4m3, {0, 0, 0, 0}).scale == e4m3_scale_floor);
+  CHECK(normed(i8, {0, -0.0f, 0, 0}).y == Bytes{0, 0, 0, 0});
+  CHECK(normed(i8, {0, 0, 0, 0}).scale == i8_scale_floor);
+  CHECK(normed(e4m3, {1, -1, 1, 1}).scale == doctest::Approx(1.0 / 448).epsilon(1e-5));
+  CHECK(normed(e4m3, {1, -1, 1, 1}).y == Bytes{0x7e, 0xfe, 0x7e, 0x7e});
+  CHECK(normed(i8, {1, -1, 1, 1}).scale == doctest::Approx(1.0 / 127).epsilon(1e-5));
+  CHECK(normed(i8, {1, -1, 1, 1}).y == Bytes{127, 0x81, 127, 127});
+  // The inverse root mean square of a row with an infinity is 0, and infinity * 0 is NaN.
+  for (const float bad : {nan_value, infinity, -infinity}) {
+    CAPTURE(bad);
+    CHECK(std::isnan(normed(e4m3, {1, bad, 1, 1}).scale));
+    CHECK(normed(e4m3, {1, bad, 1, 1}).y == Bytes{0x7f, 0x7f, 0x7f, 0x7f});
+    CHECK(std::isnan(normed(i8, {1, bad, 1, 1}).scale));
+    CHECK(normed(i8, {1, bad, 1, 1}).y == Bytes{0, 0, 0, 0});
+  }
+  // Values that are infinite themselves.
+  for (const float bad : {infinity, -infinity}) {
+    CHECK(gated(e4m3, {1, bad, -1, 0}).scale == infinity);
+    CHECK(gated(e4m3, {1, bad, -1, 0}).y == Bytes{0, 0x7f, 0x80, 0});
+    CHECK(gated(i8, {1, bad, -1, 0}).scale == infinity);
+    CHECK(gated(i8, {1, bad, -1, 0}).y == Bytes{0, 0, 0, 0});
+  }
+  CHECK(std::isnan(gated(e4m3, {1, nan_value, infinity, 0}).scale));
+  CHECK(gated(e4m3, {1, nan_value, infinity, 0}).y == Bytes{0x7f, 0x7f, 0x7f, 0x7f});
+}
+
+TEST_CASE("quantised rows with a given scale: any bits of it") {
+  const Quantize e4m3{.scale_input = true}, i8{.dtype = DType::i8, .scale_input = true};
+  const std::vector<float> values{1, -1, 0, -0.0f, infinity, -infinity, nan_value, 1000, -1000};
+  struct Case {
+    float scale;
+    Bytes of_e4m3, of_i8;
   };
-  CHECK(quantised({0, 0, 0, 0}) == std::pair{std::vector<std::uint8_t>{0, 0, 0, 0}, e4m3_scale_floor});
-  const auto [y, scale] = quantised({1, -1, 1, 1});
-  CHECK(scale == doctest::Approx(1.0 / 448).epsilon(1e-5));
-  CHECK(y == std::vector<std::uint8_t>{0x7e, 0xfe, 0x7e, 0x7e});
-  const auto [bad, bad_scale] = quantised({1, nan_value, 1, 1});
-  CHECK(std::isnan(bad_scale));
-  CHECK(bad == std::vector<std::uint8_t>{0x7f, 0x7f, 0x7f, 0x7f});
+  constexpr float subnormal = 1e-40f;  // its inverse overflows
+  for (const auto& [scale, of_e4m3, of_i8] : {
+           Case{1, {0x38, 0xb8, 0, 0x80, 0x7e, 0xfe, 0x7f, 0x7e, 0xfe}, {1, 0xff, 0, 0, 0x7f, 0x80, 0, 0x7f, 0x80}},
+           Case{-1, {0xb8, 0x38, 0x80, 0, 0xfe, 0x7e, 0x7f, 0xfe, 0x7e}, {0xff, 1, 0, 0, 0x80, 0x7f, 0, 0x80, 0x7f}},
+           Case{0, {0x7e, 0xfe, 0x7f, 0x7f, 0x7e, 0xfe, 0x7f, 0x7e, 0xfe}, {0x7f, 0x80, 0, 0, 0x7f, 0x80, 0, 0x7f, 0x80}},
+           Case{subnormal, {0x7e, 0xfe, 0x7f, 0x7f, 0x7e, 0xfe, 0x7f, 0x7e, 0xfe}, {0x7f, 0x80, 0, 0, 0x7f, 0x80, 0, 0x7f, 0x80}},
+           Case{-0.0f, {0xfe, 0x7e, 0x7f, 0x7f, 0xfe, 0x7e, 0x7f, 0xfe, 0x7e}, {0x80, 0x7f, 0, 0, 0x80, 0x7f, 0, 0x80, 0x7f}},
+           Case{infinity, {0, 0x80, 0, 0x80, 0x7f, 0x7f, 0x7f, 0, 0x80}, Bytes(9, 0)},
+           Case{-infinity, {0x80, 0, 0x80, 0, 0x7f, 0x7f, 0x7f, 0x80, 0}, Bytes(9, 0)},
+           Case{nan_value, Bytes(9, 0x7f), Bytes(9, 0)},
+       }) {
+    CAPTURE(scale);
+    CHECK(gated(e4m3, values, {scale}).y == of_e4m3);
+    CHECK(gated(i8, values, {scale}).y == of_i8);
+  }
+  // An infinity in x is NaN in the norm, before any scale, and what is finite 0.
+  CHECK(normed(e4m3, {1, infinity, -1, 0}, {1}).y == Bytes{0, 0x7f, 0x80, 0});
+  CHECK(normed(i8, {1, infinity, -1, 0}, {1}).y == Bytes{0, 0, 0, 0});
+  // A scale that is part of the Spec is the same.
+  CHECK(gated({.static_scale = 1.0f}, values).y == Bytes{0x38, 0xb8, 0, 0x80, 0x7e, 0xfe, 0x7f, 0x7e, 0xfe});
+}
+
+TEST_CASE("quantised rows: what is refused") {
   CHECK_THROWS_AS(rms_norm({.n = 4, .quantize = Quantize{.dtype = DType::f16}}), UsageError);
-  CHECK_THROWS_AS(rms_norm({.n = 4, .quantize = Quantize{.static_scale = 0.0f}}), UsageError);
-  CHECK_THROWS_AS(rms_norm({.n = 4, .quantize = Quantize{.static_scale = infinity}}), UsageError);
+  for (const float scale : {0.0f, -1.0f, 1e-40f, infinity, nan_value}) {
+    CAPTURE(scale);
+    CHECK_THROWS_AS(rms_norm({.n = 4, .quantize = Quantize{.static_scale = scale}}), UsageError);
+  }
   const Spec fixed = rms_norm({.n = 4, .quantize = Quantize{.dtype = DType::i8, .static_scale = 0.5f}});
   CHECK(fixed.outputs.size() == 1);
 }
