@@ -46,9 +46,6 @@ class NamedOptions {
   void read(std::string_view key, int& value) {
     if (const auto word = values_.optional_word(key)) value = number<int>(key, *word, "a whole number");
   }
-  void read(std::string_view key, std::optional<float>& value) {
-    if (const auto word = values_.optional_word(key)) value = number<float>(key, *word, "a number");
-  }
   void read(std::string_view key, std::optional<DType>& value) {
     const auto word = values_.optional_word(key);
     if (!word) return;
@@ -60,6 +57,14 @@ class NamedOptions {
     requires std::is_enum_v<Mode>
   void read(std::string_view key, Mode& value, const std::vector<std::string_view>& names) {
     if (const auto word = values_.optional_word(key)) value = static_cast<Mode>(choice(key, *word, names));
+  }
+  /// A number that is part of the Spec; on: one that each call passes; off: a scale of each row.
+  void read_static_scale(Quantize& quantize) {
+    constexpr std::string_view key = "static_scale";
+    const auto word = values_.optional_word(key);
+    if (!word) return;
+    quantize.scale_input = *word == "on";
+    if (*word != "on" && *word != "off") quantize.static_scale = number<float>(key, *word, "a number, on or off");
   }
   void finish() const { values_.finish(); }
 
@@ -111,9 +116,7 @@ void read_quantize(NamedOptions& options, Quantize& quantize) {
   std::optional<DType> dtype;
   options.read("quantized_dtype", dtype);
   if (dtype) quantize.dtype = *dtype;
-  if (!quantize.scale_input) return;
-  options.read("static_scale", quantize.static_scale);
-  if (quantize.static_scale) quantize.scale_input = false;
+  options.read_static_scale(quantize);
 }
 
 Spec named_rms_norm(std::string_view name, std::int64_t n, DType dtype, NamedOptions& options) {

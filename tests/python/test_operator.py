@@ -123,6 +123,17 @@ def test_per_token_and_scalar_tensors(cpu):
     assert static(x, np.ones(64, np.float32), np.float32([0.1])).shape == (4, 64)
 
 
+def test_one_scale_for_all_rows_of_a_fused_norm(cpu):
+    x, residual = rows(4, 64), rows(4, 64)
+    passed = cpu.operator("add_rms_norm_quant", n=64, dtype="f32", weight=False, quantized_dtype="i8", static_scale=True)
+    assert [tensor.name for tensor in passed.inputs] == ["x", "residual", "scale"]
+    y, sums = passed(x, residual, np.float32([0.5]))
+    fixed = cpu.operator("add_rms_norm_quant", n=64, dtype="f32", weight=False, quantized_dtype="i8", static_scale=0.5)
+    y_fixed, sums_fixed = fixed(x, residual)
+    assert y.dtype == np.int8 and y.any() and y.tobytes() == y_fixed.tobytes()
+    assert sums.tobytes() == sums_fixed.tobytes() == (x + residual).tobytes()
+
+
 def test_groups_are_a_dimension(cpu):
     heads = cpu.operator("head_rms_norm", n=32, dtype="f32", groups=4)
     x, weight = rows(3, 200), np.ones(32, np.float32)

@@ -2,6 +2,9 @@
 #include "operator_options.hpp"
 
 #include <isofold/codegen/operators.hpp>
+#include <isofold/codegen/quantize.hpp>
+#include <isofold/codegen/rms_norm.hpp>
+#include <isofold/codegen/softmax.hpp>
 #include <isofold/error.hpp>
 
 #include <doctest/doctest.h>
@@ -55,6 +58,24 @@ TEST_CASE("options reach the operators that have them") {
   CHECK(contains(text(named("sum", "f64").make_spec(8)), "y: f64 = sum(x)"));
 }
 
+TEST_CASE("length, sink and what is quantised") {
+  const auto made = [](const char* op, const auto& change) {
+    OperatorOptions options = named(op);
+    change(options);
+    return options.make_spec(64);
+  };
+  CHECK(made("log_softmax", [](auto& o) { o.length = true; }) == softmax({.n = 64, .log = true, .length = true}));
+  CHECK(made("masked_softmax", [](auto& o) { o.sink = true; }) == softmax({.n = 64, .length = true, .sink = true}));
+  CHECK(made("add_rms_norm_quant", [](auto& o) { o.quantized_dtype = "i8"; }) ==
+        rms_norm({.n = 64, .residual = true, .quantize = Quantize{.dtype = DType::i8}}));
+  CHECK(made("silu_and_mul_quant", [](auto& o) { o.quantized_dtype = "i8"; }) ==
+        silu_and_mul_quant({.n = 64, .quantize = {.dtype = DType::i8}}));
+  CHECK(made("add_rms_norm_quant", [](auto& o) { o.static_scale = "0.5"; }) ==
+        rms_norm({.n = 64, .residual = true, .quantize = Quantize{.static_scale = 0.5f}}));
+  CHECK(made("add_rms_norm_quant", [](auto& o) { o.static_scale = "on"; }) ==
+        rms_norm({.n = 64, .residual = true, .quantize = Quantize{.scale_input = true}}));
+}
+
 TEST_CASE("options of other operators are refused") {
   const auto refusal = [](OperatorOptions options) { return usage_error([&] { options.make_spec(8); }); };
   OperatorOptions options = named("layer_norm");
@@ -66,6 +87,18 @@ TEST_CASE("options of other operators are refused") {
   options = named("cross_entropy");
   options.output_dtype = "f32";
   CHECK(contains(refusal(options), "unknown or repeated key 'output_dtype'"));
+  options = named("add_rms_norm");
+  options.static_scale = "on";
+  CHECK(contains(refusal(options), "unknown or repeated key 'static_scale'"));
+  options = named("rms_norm");
+  options.quantized_dtype = "i8";
+  CHECK(contains(refusal(options), "unknown or repeated key 'quantized_dtype'"));
+  options = named("rms_norm");
+  options.length = true;
+  CHECK(contains(refusal(options), "unknown or repeated key 'length'"));
+  options = named("log_softmax");
+  options.sink = true;
+  CHECK(refusal(options) == "log_softmax: a sink belongs to softmax");
   options = named("softmax");
   options.scale = "much";
   CHECK(contains(refusal(options), "scale is \"much\"; allowed is a number"));

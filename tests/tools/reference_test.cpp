@@ -81,6 +81,8 @@ TEST_CASE("the manual page has every sub-command and option of the help, and no 
     if (!help.path.empty()) CHECK(contains(page, ".SS \"" + name + "\""));
   }
   CHECK(matches(page, "\n(?:-[a-z], )?(--[a-z-]+)") == expected);
+  CHECK(contains(page, "\n--scale NUMBER\n"));
+  CHECK(contains(page, "\n--static-scale [NUMBER]\n"));
   CHECK(contains(page, "\nISOFOLD_LOG\n"));
   CHECK(contains(page, "130 stopped by Ctrl-C"));
   if (const auto groff = find_program("groff")) {
@@ -111,7 +113,10 @@ TEST_CASE("bash completes sub-commands, options and values") {
   CHECK(bash_offers(script, {"isofold", "inspect", "--show", "s"}) == Words{"source", "sass", "svg"});
   CHECK(bash_offers(script, {"isofold", "tune", "--dtype", "f32", "--op", "soft"}) == Words{"softmax"});
   CHECK(bash_offers(script, {"isofold", "tune", "--weight-dtype", "b"}) == Words{"bf16"});
+  CHECK(bash_offers(script, {"isofold", "tune", "--quantized-dtype", ""}) == Words{"e4m3", "i8"});
   CHECK(bash_offers(script, {"isofold", "tune", "--tokens", ""}).empty());
+  // What need not have a value may be followed by another option.
+  CHECK(bash_offers(script, {"isofold", "tune", "--static-scale", "--out"}) == Words{"--output", "--output-dtype"});
   write_text(world.path("table.jsonl"), "");
   CHECK(bash_offers(script, {"isofold", "tune", "--output", world.path("tab")}) == Words{world.path("table.jsonl")});
 }

@@ -48,6 +48,20 @@ TEST_CASE("every option reaches the operator that has it") {
         silu_and_mul_quant({.n = 64, .quantize = {.static_scale = 2.0f}}));
 }
 
+TEST_CASE("the scale of every quantised operator: the row's own, a number of the Spec, one that each call passes") {
+  const auto made = [](std::string_view name, std::string_view options) { return named_spec(name, 64, DType::bf16, options); };
+  const auto added = [](const Quantize& quantize) { return rms_norm({.n = 64, .residual = true, .quantize = quantize}); };
+  CHECK(made("add_rms_norm_quant", "static_scale=0.5") == added({.static_scale = 0.5f}));
+  CHECK(made("add_rms_norm_quant", "static_scale=on") == added({.scale_input = true}));
+  CHECK(made("add_rms_norm_quant", "static_scale=on quantized_dtype=i8") == added({.dtype = DType::i8, .scale_input = true}));
+  CHECK(made("add_rms_norm_quant", "static_scale=off") == added({}));
+  CHECK(made("rms_norm_quant_i8", "static_scale=2") == rms_norm({.n = 64, .quantize = Quantize{.dtype = DType::i8, .static_scale = 2.0f}}));
+  CHECK(made("rms_norm_quant", "static_scale=on") == made("rms_norm_static_quant", ""));
+  CHECK(made("rms_norm_static_quant", "static_scale=on") == made("rms_norm_static_quant", ""));
+  CHECK(made("rms_norm_static_quant", "static_scale=off") == made("rms_norm_quant", ""));
+  CHECK(made("silu_and_mul_quant", "static_scale=on") == made("silu_and_mul_static_quant", ""));
+}
+
 TEST_CASE("dtypes by name") {
   CHECK(named_dtype("e4m3") == DType::e4m3);
   for (const char* wrong : {"i32", "float32", "", "F32"})
@@ -65,7 +79,12 @@ TEST_CASE("what an operator does not take is refused, with what it takes") {
   CHECK(contains(refusal("rms_norm", "residual_dtype=f32"), "unknown or repeated key 'residual_dtype'"));
   CHECK(contains(refusal("layer_norm", "weight_mode=f32"), "unknown or repeated key 'weight_mode'"));
   CHECK(contains(refusal("rms_norm", "eps=1 eps=2"), "unknown or repeated key 'eps'"));
-  CHECK(contains(refusal("rms_norm_quant", "static_scale=1"), "unknown or repeated key 'static_scale'"));
+  CHECK(contains(refusal("rms_norm", "static_scale=1"), "unknown or repeated key 'static_scale'"));
+  CHECK(contains(refusal("add_rms_norm", "quantized_dtype=i8"), "unknown or repeated key 'quantized_dtype'"));
+  CHECK(contains(refusal("add_rms_norm_quant", "static_scale=input"), "static_scale is \"input\"; allowed is a number, on or off"));
+  CHECK(contains(refusal("add_rms_norm_quant", "static_scale=0"), "the scale is 0, allowed is a positive finite number"));
+  CHECK(contains(refusal("add_rms_norm_quant", "quantized_dtype=bf16"), "results are quantised to e4m3 or i8, not to bf16"));
+  CHECK(contains(refusal("log_softmax", "sink=on"), "a sink belongs to softmax"));
   CHECK(contains(refusal("cross_entropy", "output_dtype=f32"), "unknown or repeated key 'output_dtype'"));
   CHECK(contains(refusal("sum", "f32"), "'f32' is not key=value"));
   CHECK(contains(refusal("sum", "output_dtype=float"), "output_dtype is \"float\"; allowed are f32, bf16, f16, e4m3, i8, f64"));

@@ -71,12 +71,20 @@ void add_operator(CLI::App& app, OperatorOptions& op) {
   flag("--shared-weight", op.shared_weight, "Norms: one weight of N elements for all groups");
   option("--scale", op.scale, "NUMBER", "Softmax: x is multiplied by it (default 1)");
   flag("--temperature", op.temperature, "Softmax: divided by a number per token");
+  flag("--length", op.length, "Softmax: of each row's first elements, a number per token");
+  flag("--sink", op.sink, "softmax: with an attention sink, a number per token");
+  option("--quantized-dtype", op.quantized_dtype, "DTYPE", "Of y where it is quantised: e4m3, i8 (default: as --op says)");
+  CLI::Option* const static_scale = option("--static-scale", op.static_scale, "NUMBER",
+                                           "Quantised by one scale for all rows: NUMBER, or without it one that each launch passes");
+  static_scale->expected(0, 1)->default_str("on")->option_text("[NUMBER]");
   const std::vector<CLI::Option*> parts = all;
   CLI::Option* spec =
       option("--spec", op.spec, "TEXT", "Any Spec in its one-line text form, instead of the above");
   for (CLI::Option* part : parts) spec->excludes(part);
   option("--fold", op.fold, "TEXT", "Another reduction tree, for example \"leaf=8 lanes=32 segments=16\"");
-  app.parse_complete_callback([&op, all] {
+  app.parse_complete_callback([&op, all, static_scale] {
+    // CLI11 has no validator look at the empty value of an option that may have none.
+    if (static_scale->count() > 0 && op.static_scale.empty()) throw CLI::ValidationError("--static-scale", "the value is empty");
     for (const CLI::Option* given : all) op.given = op.given || given->count() > 0;
   });
 }

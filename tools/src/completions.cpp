@@ -72,7 +72,7 @@ std::string zsh_text(std::string_view text) {
 std::string zsh_arguments(const CommandReference& command) {
   std::string out;
   for (const OptionReference& option : command.options) {
-    const std::string value = option.value.empty() ? "" : fmt::format(":{}:{}", zsh_text(option.value), zsh_action(option));
+    const std::string value = option.value.empty() ? "" : fmt::format("{}{}:{}", option.value_optional ? "::" : ":", zsh_text(option.value), zsh_action(option));
     if (option.names.empty()) out += " \\\n        " + quoted(fmt::format(":{}:{}", zsh_text(option.value), zsh_action(option)));
     for (const std::string& name : option.names)
       out += " \\\n        " + quoted(fmt::format("{}[{}]{}", name, zsh_text(short_meaning(option.meaning)), value));
@@ -118,7 +118,7 @@ std::string bash_completion(const Reference& reference) {
   out += "        esac\n    done\n    case \"$command $previous\" in\n";
   const auto values = [&](const CommandReference& command, const std::string& path) {
     for (const OptionReference& option : command.options) {
-      if (option.value.empty() || option.names.empty()) continue;
+      if (option.value.empty() || option.value_optional || option.names.empty()) continue;
       std::vector<std::string> patterns;
       for (const std::string& name : option.names) patterns.push_back(fmt::format("'{} {}'", path, name));
       out += fmt::format("        {}) ", fmt::join(patterns, " | "));
@@ -163,7 +163,7 @@ std::string fish_completion(const Reference& reference) {
       std::string line = fmt::format("complete -c isofold -n {}", fish_quoted(condition));
       for (const std::string& name : option.names)
         line += name.starts_with("--") ? fmt::format(" -l {}", name.substr(2)) : fmt::format(" -s {}", name.substr(1));
-      if (!option.value.empty() && !option.names.empty()) line += option.is_file ? " -r -F" : " -x";
+      if (!option.value.empty() && !option.value_optional && !option.names.empty()) line += option.is_file ? " -r -F" : " -x";
       if (!option.choices.empty()) line += " -a " + fish_quoted(fmt::format("{}", fmt::join(option.choices, " ")));
       if (option.names.empty() && option.choices.empty()) continue;
       out += line + " -d " + fish_quoted(short_meaning(option.meaning)) + "\n";

@@ -30,7 +30,8 @@ std::string heading_of(const OptionReference& option) {
   std::string names;
   for (const std::string& name : option.names) names += fmt::format("{}\\fB{}\\fR", names.empty() ? "" : ", ", escaped(name));
   if (option.value.empty()) return names;
-  return fmt::format("{}{}\\fI{}\\fR", names, names.empty() ? "" : " ", escaped(option.value));
+  const std::string value = fmt::format("\\fI{}\\fR", escaped(option.value));
+  return fmt::format("{}{}{}", names, names.empty() ? "" : " ", option.value_optional ? "[" + value + "]" : value);
 }
 
 void add_options(std::string& page, const std::vector<OptionReference>& options, std::string_view group) {

@@ -40,6 +40,10 @@ Spec OperatorOptions::make_spec(std::int64_t row_length) const {
   add("shared_weight", "on", shared_weight);
   add("scale", scale, !scale.empty());
   add("temperature", "on", temperature);
+  add("length", "on", length);
+  add("sink", "on", sink);
+  add("quantized_dtype", quantized_dtype, !quantized_dtype.empty());
+  add("static_scale", static_scale, !static_scale.empty());
   return named_spec(op, row_length, named_dtype(dtype), words);
 }
 

@@ -22,7 +22,9 @@ struct OperatorOptions {
   std::string dtype = "bf16";
   std::string weight_dtype, residual_dtype, output_dtype;
   std::string weight_mode = "f32", residual_mode = "f32_sum";
-  bool no_weight = false, no_bias = false, weight_offset_one = false, shared_weight = false, temperature = false;
+  bool no_weight = false, no_bias = false, weight_offset_one = false, shared_weight = false;
+  bool temperature = false, length = false, sink = false;
+  std::string quantized_dtype, static_scale;  // static_scale: a number, or "on" for a scale that each launch passes
   std::string eps, groups, scale;  // empty: the operator's default
   std::string spec, fold;
   bool given = false;  // the command line says something of the operator

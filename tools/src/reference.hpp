@@ -8,6 +8,7 @@ namespace isofold::tools {
 struct OptionReference {
   std::vector<std::string> names;  // "-n", "--n"; none for an argument that has no name
   std::string value;               // what it takes, "COUNTS"; empty for a flag
+  bool value_optional = false;     // it may stand without
   std::string meaning;
   std::string group;                 // of several sub-commands, "Operator"; else empty
   std::vector<std::string> choices;  // values to offer, when they can be listed

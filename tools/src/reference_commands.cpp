@@ -37,6 +37,7 @@ std::vector<std::string> choices_of(CLI::Option& option, const std::string& valu
       if (dtype != DType::i32) values.emplace_back(name_of(dtype));
   if (option.check_lname("op"))
     for (const NamedOperator& named : named_operators()) values.emplace_back(named.name);
+  if (option.check_lname("quantized-dtype")) values = {"e4m3", "i8"};
   if (option.check_lname("weight-mode")) values = {"f32", "after_cast"};
   if (option.check_lname("residual-mode")) values = {"f32_sum", "rounded_sum"};
   if (value == "DEVICE") values = {"auto", "cpu", "cuda:0"};
@@ -51,6 +52,7 @@ CommandReference describe_command(CLI::App& app) {
     for (const std::string& name : option->get_lnames()) made.names.push_back("--" + name);
     if (option->get_items_expected_max() > 0) made.value = option->get_positional() ? option->get_name() : option->get_type_name();
     made.value = made.value.substr(0, made.value.find(':'));  // a range stands behind it
+    made.value_optional = !made.value.empty() && option->get_items_expected_min() == 0;
     made.meaning = option->get_description();
     if (option->get_group() == "Operator") made.group = "Operator";
     made.choices = choices_of(*option, made.value);
