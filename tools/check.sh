@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up (tools/setup.sh), builds everything with warnings as errors into build/ci, and runs every test: at most twelve
+# Sets up (tools/setup.sh), builds everything with warnings as errors into build/ci, and runs every test: about twenty
 # minutes on two cores. Tests that need a GPU or NVRTC are counted as skipped where there is none.
 #
 #   tools/check.sh [arguments for ctest, for example -L unit]

@@ -79,15 +79,17 @@ TEST_CASE("calls of a thread's only leaf wait in shared memory without a number 
 }
 
 TEST_CASE("f32 results keep a NaN as arithmetic gives it, where no compiler can leave the arithmetic out") {
-  const auto packs = [](const char* value) {
-    const Spec spec = parse_spec(std::string("t N=64 (x: f32[row], v: f32[column]) { both: bf16 = mul(x, v); y: f32 = ") + value + " }");
+  const auto packs = [](const std::string& value, const std::string& other = "") {
+    const std::string inputs = value.find('v') == value.npos && other.empty() ? "x: f32[row]" : "x: f32[row], v: f32[column]";
+    const Spec spec = parse_spec("t N=64 (" + inputs + ") { " + other + "y: f32 = " + value + " }");
     const std::string text = emit_cuda(candidates(spec, default_fold(spec), *traits_of_arch("sm_90")).at(0)).text;
     const bool as_it_is = text.find("= __float_as_uint(y_values[e])") != text.npos, packed = text.find("= pack_f32(y_values[e])") != text.npos;
     CHECK(as_it_is != packed);
     return packed;
   };
+  CHECK(packs("mul(x, v)", "both: bf16 = add(x, v); "));
   for (const char* value : {"mul(x, v)", "add(x, v)", "sub(x, v)", "fma(x, x, v)", "mul(x, neg(v))"}) CHECK_FALSE(packs(value));
-  for (const char* value : {"x", "neg(x)", "abs(mul(x, v))", "mul(x, 1)", "add(0, x)", "fma(x, 1, v)", "mul(x, div(2, 2))", "max(x, v)",
+  for (const char* value : {"x", "neg(x)", "abs(mul(x, v))", "mul(x, 1)", "add(0, x)", "fma(x, 1, v)", "mul(x, fma(2, 3, 4))", "max(x, v)",
                             "where(less(x, v), x, v)", "from_bits(bits(x))", "div(x, v)"})
     CHECK(packs(value));
 }

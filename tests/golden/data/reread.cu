@@ -57,6 +57,11 @@ __device__ __forceinline__ void store_16_streaming(void* to, const unsigned* wor
 // Element `e` of a leaf of binary32.
 __device__ __forceinline__ float widen_f32(const unsigned* words, int e) { return __uint_as_float(words[e]); }
 
+// The bits of a value; NaN becomes 0x7fffffff.
+__device__ __forceinline__ unsigned pack_f32(float value) {
+  return value != value ? 0x7fffffffu : __float_as_uint(value);
+}
+
 // `chosen` ? a : b, kept apart from the comparison: of `x < 0 ? x : 0` the compiler makes a minimum, to which -0 < +0.
 __device__ __forceinline__ float choose(bool chosen, float a, float b) {
   float result;
@@ -208,10 +213,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
         residual_out_values[e] = __fadd_rn(widen_f32(x_words[b], e), widen_f32(residual_words[b], e));
       }
       unsigned residual_out_words[4];
-      // Arithmetic gives one NaN, 0x7fffffff.
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
-        residual_out_words[e] = __float_as_uint(residual_out_values[e]);
+        residual_out_words[e] = pack_f32(residual_out_values[e]);
       }
       store_16_streaming(residual_out_row + element, residual_out_words);
       float y_values[LEAF];
@@ -221,10 +225,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS) iso
         y_values[e] = __fmul_rn(__fmul_rn(h, r), widen_f32(weight_words[b], e));
       }
       unsigned y_words[4];
-      // Arithmetic gives one NaN, 0x7fffffff.
 #pragma unroll
       for (int e = 0; e < LEAF; ++e) {
-        y_words[e] = __float_as_uint(y_values[e]);
+        y_words[e] = pack_f32(y_values[e]);
       }
       store_16_streaming(y_row + element, y_words);
     }
