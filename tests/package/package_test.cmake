@@ -1,5 +1,5 @@
 # cmake -DWAY=<find_package|pkg_config|add_subdirectory|deb|tgz> -DBUILD_DIR= -DROOT= -DWORK_DIR= -DC= -DCXX= -DSANITIZE=
-#       -DGENERATOR= -DLAUNCHER= -DBUILD_TYPE= -P package_test.cmake
+#       -DGENERATOR= -DLAUNCHER= -DBUILD_TYPE= -DNM= -DREADELF= -P package_test.cmake
 # Builds and runs the outside project against Isofold, had in one of the ways in which people have it.
 cmake_minimum_required(VERSION 3.25)
 set(here "${CMAKE_CURRENT_LIST_DIR}")
@@ -83,6 +83,22 @@ function(use_pkg_config prefix)
   run_outside("${WORK_DIR}/of_c")
   run_or_fail(sh -c "'${CXX}' ${flags} -std=c++20 '${here}/outside/outside.cpp' $(pkg-config --cflags --libs isofold-runtime) -o '${WORK_DIR}/of_cxx'")
   run_outside("${WORK_DIR}/of_cxx")
+endfunction()
+
+# use_shared(<folder>): an installation of -DBUILD_SHARED_LIBS=ON, which asks for no other package.
+function(use_shared prefix)
+  build_outside(outside with_shared "-DCMAKE_PREFIX_PATH=${prefix}" -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON -DCMAKE_DISABLE_FIND_PACKAGE_LLVM=ON)
+  file(GLOB_RECURSE runtime "${prefix}/*/libisofold_runtime.so")
+  get_filename_component(libraries "${runtime}" DIRECTORY)
+  run_or_fail("${ROOT}/tests/c/symbols_test.sh" "${NM}" "${READELF}" "${ROOT}"
+              "${libraries}/libisofold.so" "${libraries}/libisofold_codegen.so" "${libraries}/libisofold_runtime.so")
+  run_or_fail("${READELF}" --dynamic --wide "${WORK_DIR}/with_shared/outside")
+  if(NOT output MATCHES "NEEDED[^\n]*libisofold_runtime\\.so\\.[0-9]+\\.[0-9]+\\]" OR output MATCHES "NEEDED[^\n]*(LLVM|fmt)")
+    message(FATAL_ERROR "the program does not load libisofold_runtime by its versioned name, or it loads what is behind it")
+  endif()
+  if(PKG_CONFIG)
+    use_pkg_config("${prefix}")
+  endif()
 endfunction()
 
 # unpack_package(<start of its name> <what its control file says>...): into the folder `unpacked`, where all packages go, and into
@@ -170,6 +186,11 @@ elseif(WAY STREQUAL "add_subdirectory")
   endif()
   build_outside(outside with_subdirectory "-DISOFOLD_SOURCE=${ROOT}" "-DCMAKE_BUILD_TYPE=${BUILD_TYPE}"
                 "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}" "-DISOFOLD_LLVM=${ISOFOLD_LLVM}" "-DLLVM_DIR=${LLVM_DIR}" -DCMAKE_COMPILE_WARNING_AS_ERROR=ON)
+  # The same objects as shared libraries: used from there, then installed.
+  build_outside(outside with_subdirectory -DBUILD_SHARED_LIBS=ON)
+  run_or_fail("${CMAKE_COMMAND}" --install "${WORK_DIR}/with_subdirectory" --prefix "${WORK_DIR}/first")
+  file(RENAME "${WORK_DIR}/first" "${WORK_DIR}/shared")
+  use_shared("${WORK_DIR}/shared")
 elseif(WAY STREQUAL "tgz")
   run_or_fail("${CMAKE_CPACK_COMMAND}" --config "${BUILD_DIR}/CPackConfig.cmake" -G TGZ -B "${WORK_DIR}/made")
   file(GLOB archive "${WORK_DIR}/made/isofold-*.tar.gz")
