@@ -3,11 +3,14 @@
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cost_model.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <mutex>
 
 #include "bit_gate.hpp"
+#include "cubin_usage.hpp"
 #include "parallel.hpp"
 
 namespace isofold {
@@ -101,27 +104,39 @@ void TunerSearch::compile() {
       const std::lock_guard guard(mutex);
       if (stopped_) return;
     }
-    std::string refusal;
-    try {
-      all[i]->image = runtime_.store().image(all[i]->plan);
-      if (all[i]->shown) all[i]->shown_image = runtime_.store().image(*all[i]->shown);
-    } catch (const UsageError& error) {
-      refusal = error.what();
-    }
+    Candidate& candidate = *all[i];
+    attempt(candidate, [&] {
+      candidate.image = runtime_.store().image(candidate.plan);
+      if (candidate.shown) candidate.shown_image = runtime_.store().image(*candidate.shown);
+    });
+    if (candidate.image) note_local_memory(candidate);
     const std::lock_guard guard(mutex);
-    if (refusal.empty())
-      ++result_.candidates;
-    else
-      refuse(all[i]->plan, refusal);
+    if (!candidate.refusal) ++result_.candidates;
     report("compile", ++done, all.size());
   });
   result_.compile_seconds = seconds_since(start);
 }
 
-/// One schedule that cannot run here costs that schedule, not the work done so far.
-void TunerSearch::refuse(const Plan& plan, const std::string& why) {
-  result_.refused_schedules.push_back(text(plan.fold()) + " " + text(plan.schedule()) + ": " + why);
-  runtime_.log().warning("a schedule cannot be used: " + result_.refused_schedules.back());
+void TunerSearch::attempt(Candidate& candidate, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const InternalError& error) {
+    candidate.refusal = {.why = error.what(), .defect = true};
+  } catch (const Error& error) {
+    candidate.refusal = {.why = error.what()};
+  }
+}
+
+void TunerSearch::note_local_memory(const Candidate& candidate) {
+  Log& log = runtime_.log();
+  if (!runtime_.is_gpu() || !log.enabled(LogLevel::debug)) return;
+  try {
+    for (const std::string& entry : candidate.image->entries)
+      if (const int bytes = usage_of(candidate.image->code, entry).stack_bytes; bytes > 0)
+        log.debug(fmt::format("{} keeps {} bytes of each thread in local memory: {}", entry, bytes, text(candidate.plan.schedule())));
+  } catch (const InternalError& error) {  // nothing but this message needs it
+    log.debug(error.what());
+  }
 }
 
 void TunerSearch::verify() {
@@ -133,20 +148,18 @@ void TunerSearch::verify() {
     BitGate gate(runtime_.store().target(), op_.spec(), family.fold);
     BitGate shown_gate(runtime_.store().target(), shown_, family.fold);
     for (Candidate& candidate : family.candidates) {
-      if (!candidate.image) continue;
+      if (!candidate.image || candidate.refusal) continue;
       if (stopped_ || !report("verify", done, result_.candidates)) break;
       ++done;
       std::shared_ptr<const Kernel> kernel;
       std::string difference;
-      try {
+      attempt(candidate, [&] {
         kernel = runtime_.store().load(candidate.plan, candidate.image);
         difference = gate.check(*kernel);
         if (difference.empty() && candidate.shown_image)
           difference = shown_gate.check(*runtime_.store().load(*candidate.shown, candidate.shown_image));
-      } catch (const UsageError& error) {
-        refuse(candidate.plan, error.what());
-        continue;
-      }
+      });
+      if (candidate.refusal) continue;
       if (difference.empty()) {
         candidate.kernel = std::move(kernel);
         continue;
@@ -160,6 +173,29 @@ void TunerSearch::verify() {
   }
   report("verify", done, result_.candidates);
   result_.verify_seconds = seconds_since(start);
+}
+
+void TunerSearch::note_refusals() {
+  std::size_t all = 0;
+  for (const Family& family : families_)
+    for (const Candidate& candidate : family.candidates) {
+      ++all;
+      if (!candidate.refusal) continue;
+      result_.refused_schedules.push_back(
+          fmt::format("{} {}: {}", text(family.fold), text(candidate.plan.schedule()), candidate.refusal->why));
+      runtime_.log().debug("a schedule cannot be used: " + result_.refused_schedules.back());
+    }
+  const std::vector<Candidate>& own = families_.front().candidates;
+  if (std::all_of(own.begin(), own.end(), [](const Candidate& one) { return one.refusal.has_value(); })) {
+    const std::string what = fmt::format("none of {} schedules can be used here; the first: {}", own.size(), result_.refused_schedules.front());
+    if (own.front().refusal->defect) throw InternalError(what);
+    throw UsageError(what);
+  }
+  if (!stopped_ && std::none_of(own.begin(), own.end(), [](const Candidate& one) { return one.kernel != nullptr; }))
+    throw InternalError("no schedule has the oracle's bits; the first: " + result_.rejected_schedules.front());
+  if (!result_.refused_schedules.empty())
+    runtime_.log().warning(fmt::format("{} of {} schedules cannot be used and are left out; the first: {}",
+                                       result_.refused_schedules.size(), all, result_.refused_schedules.front()));
 }
 
 std::vector<TunerSearch::Entry> TunerSearch::entries(std::int64_t tokens) const {

@@ -1,6 +1,7 @@
 #pragma once
 #include <isofold/tuner.hpp>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,17 +20,24 @@ class TunerSearch {
 
   void compile();
   void verify();
+  /// Says how many candidates the compiler or the device did not take. Throws when none of the operator's fold is left.
+  void note_refusals();
   void measure();
 
   TuneResult take() { return std::move(result_); }
 
  private:
+  struct Refusal {
+    std::string why;
+    bool defect = false;  // of Isofold, not of the machine
+  };
   struct Candidate {
     Plan plan;
     std::shared_ptr<const KernelImage> image = {};
     std::optional<Plan> shown = {};  // the same schedule of the Spec with its sum as an output
     std::shared_ptr<const KernelImage> shown_image = {};
     std::shared_ptr<const Kernel> kernel = {};  // loaded, and its bits are right
+    std::optional<Refusal> refusal = {};        // it can be neither compiled nor run here
   };
   struct Family {  // the candidates of one fold; the first family is the operator's
     Fold fold;
@@ -45,7 +53,9 @@ class TunerSearch {
 
   /// What launches over so many tokens run now, without a workspace and with one.
   std::vector<Plan> used(std::int64_t tokens) const;
-  void refuse(const Plan& plan, const std::string& why);
+  /// Does `work` for a candidate: what it throws costs that candidate, not all that was done so far.
+  static void attempt(Candidate& candidate, const std::function<void()>& work);
+  void note_local_memory(const Candidate& candidate);
   bool report(const char* stage, std::size_t done, std::size_t total);
   std::vector<Entry> entries(std::int64_t tokens) const;
   TokenResult race(std::int64_t tokens, double seconds);

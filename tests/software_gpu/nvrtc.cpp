@@ -1,6 +1,7 @@
 // A stand-in for NVRTC with the same exported names. The real one compiles; what this one adds is the same text compiled for
 // the host, behind the cubin, so that the stand-in for libcuda can run it. The real one is searched for as the runtime does,
-// but ISOFOLD_NVRTC names this one: SOFTWARE_GPU_NVRTC takes its place.
+// but ISOFOLD_NVRTC names this one: SOFTWARE_GPU_NVRTC takes its place. A text that contains what SOFTWARE_GPU_REJECTS says does
+// not compile; one that contains what SOFTWARE_GPU_SPOILS says becomes an image that does not load.
 #include <fmt/format.h>
 #include <stdlib.h>
 
@@ -40,6 +41,11 @@ const Nvrtc& real() {
   return *nvrtc;
 }
 
+bool names(const char* variable, const std::string& text) {
+  const char* part = std::getenv(variable);
+  return part != nullptr && text.find(part) != text.npos;
+}
+
 std::vector<std::string> entries_of(const std::string& text) {
   static const std::regex entry(R"(extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\()");
   std::vector<std::string> entries;
@@ -65,6 +71,7 @@ std::string host_code(const Program& program) {
 
 /// The options are those of Nvrtc::options, in its order; what follows the standard ones is the caller's.
 void compile(Program& program, const std::vector<std::string>& options) {
+  if (names("SOFTWARE_GPU_REJECTS", program.text)) throw std::runtime_error("SOFTWARE_GPU_REJECTS names this text");
   int arch = 0;
   const std::string number = options.at(0).substr(options[0].rfind('_') + 1);
   std::from_chars(number.data(), number.data() + number.size(), arch);
@@ -73,7 +80,7 @@ void compile(Program& program, const std::vector<std::string>& options) {
   program.log = compiled.usage + compiled.log;
   program.ptx = std::move(compiled.ptx);
   program.cubin = std::move(compiled.cubin);
-  software_gpu::attach(program.cubin, host_code(program));
+  if (!names("SOFTWARE_GPU_SPOILS", program.text)) software_gpu::attach(program.cubin, host_code(program));
 }
 
 Result size_of_text(const std::string& text, std::size_t* size) { return *size = text.size() + 1, success; }

@@ -87,3 +87,78 @@ TEST_CASE("what a record says is tuned, launched and explained") {
   CHECK(plan.at("schedule") == tuned.at("operators")[0].at("tokens")[1].at("schedule"));
   CHECK(plan.at("kernels")[0].at("registers").get<int>() > 0);
 }
+
+TEST_CASE("what the compiler or the driver does not take is left out of a tune, counted, and said once") {
+  struct Fault {
+    const char* variable;
+    const char* reason;
+    int status;  // when there is nothing else
+  };
+  for (const auto& [variable, reason, status] :
+       {Fault{"SOFTWARE_GPU_REJECTS", "SOFTWARE_GPU_REJECTS names this text", 3}, Fault{"SOFTWARE_GPU_SPOILS", "cuLibraryLoadData", 2}}) {
+    CAPTURE(variable);
+    GpuWorld world;
+    const std::string first =
+        world.json({"inspect", "--op", "sum", "-n", "96", "--dtype", "f32", "--tokens", "1", "--show", "plan"}).at("schedule");
+    const std::vector<std::string> tune = {"tune", "--op",      "sum", "-n",       "96",
+                                           "--dtype", "f32",    "--tokens", "1",   "--seconds",
+                                           "1",    "--max-candidates", "3", "--output", world.path("table.jsonl")};
+    world.set(variable, first);
+    const Json tuned = world.json(tune).at("operators")[0];
+    REQUIRE(tuned.at("refused").size() == 1);
+    CHECK(contains(tuned.at("refused")[0].get<std::string>(), first));
+    CHECK(contains(tuned.at("refused")[0].get<std::string>(), reason));
+    CHECK(tuned.at("rejected").empty());
+    CHECK(tuned.at("tokens")[0].at("timings").size() == 2);
+    for (const Json& timing : tuned.at("tokens")[0].at("timings")) CHECK(timing.at("schedule") != first);
+
+    const auto printed = world.run(tune);
+    CHECK(printed.status == 0);
+    CHECK(contains(printed.output, "left out: 1 schedule that the compiler or the device did not take; the first: "));
+    const std::size_t warning = printed.errors.find("isofold: warning: 1 of 3 schedules cannot be used and are left out; the first: ");
+    CHECK(warning != printed.errors.npos);
+    CHECK(printed.errors.find("isofold: warning: ", warning + 1) == printed.errors.npos);
+
+    world.set(variable, "sum N=96");  // every text
+    world.set("ISOFOLD_CACHE", "off");
+    const auto none = world.run(tune);
+    CAPTURE(none.errors);
+    CHECK(none.status == status);
+    CHECK(contains(none.errors, "none of 3 schedules can be used here; the first: "));
+    CHECK(contains(none.errors, reason));
+  }
+}
+
+TEST_CASE("a kernel that spills is named at the debug level, and races") {
+  GpuWorld world;
+  const std::vector<std::string> norm = {"--op", "layer_norm", "-n", "4096", "--dtype", "f32", "--tokens", "1"};
+  const auto with_norm = [&](std::vector<std::string> command, const std::vector<std::string>& more) {
+    command.insert(command.end(), norm.begin(), norm.end());
+    command.insert(command.end(), more.begin(), more.end());
+    return command;
+  };
+  // 64 elements in each thread's 32 registers.
+  const std::string spills =
+      "gpu threads=64 rows=1 blocks=1 split=none staging=registers vector=4 weights=late memory=streaming launch=dependent resident=32";
+  const Json plan = world.json(with_norm({"inspect"}, {}));
+  write_text(world.path("spills.jsonl"), Json{{"spec", plan.at("spec")},
+                                              {"fold", plan.at("fold")},
+                                              {"device", plan.at("device_traits")},
+                                              {"environment", ""},
+                                              {"ranges", {{{"first_tokens", 1}, {"schedule", spills}, {"microseconds", 1}, {"measured_tokens", 1}}}}}
+                                                 .dump() +
+                                             "\n");
+  world.set("ISOFOLD_TABLES", world.path("spills.jsonl"));
+  world.set("ISOFOLD_LOG", "debug");
+  const auto tuned = world.run(with_norm({"tune"}, {"--max-candidates", "1", "--seconds", "1", "--output", world.path("table.jsonl"), "--json"}));
+  CHECK(tuned.status == 0);
+  const std::string words = " bytes of each thread in local memory: ";
+  const std::size_t note = tuned.errors.find(words + spills);
+  CAPTURE(tuned.errors);
+  CHECK(note != tuned.errors.npos);
+  CHECK(tuned.errors.find(words) == note);
+  CHECK(tuned.errors.rfind(words) == note);
+  const Json operators = Json::parse(tuned.output).at("operators");
+  CHECK(operators[0].at("refused").empty());
+  CHECK(contains(operators.dump(), spills));
+}

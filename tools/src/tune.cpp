@@ -214,6 +214,9 @@ Json tune_one(const Console& console, const TuneArguments& options, const Runtim
   console.line(
       "{} schedules compiled in {:.1f} s, compared with the oracle in {:.1f} s, measured in {:.1f} s",
       result.candidates, result.compile_seconds, result.verify_seconds, result.measure_seconds);
+  if (!result.refused_schedules.empty())
+    console.line("{} {} that the compiler or the device did not take; the first: {}", console.bad("left out:"),
+                 counted(static_cast<std::int64_t>(result.refused_schedules.size()), "schedule"), result.refused_schedules.front());
   for (const std::string& schedule : result.rejected_schedules)
     console.line("{} {}", console.bad("other bits than the oracle (a defect, please report it):"), schedule);
   console.line("{} {}", write ? "written to" : "nothing was measured, nothing is written to", path);

@@ -49,7 +49,7 @@ struct TuneResult {
   std::size_t candidates = 0;  // compiled
   std::size_t rejected = 0;    // failed the bit gate: a bug, reported with the schedule's text
   std::vector<std::string> rejected_schedules;
-  std::vector<std::string> refused_schedules;  // with why the compiler or the device did not take them
+  std::vector<std::string> refused_schedules;  // left out, each with why the compiler or the device did not take it
   double compile_seconds = 0, verify_seconds = 0, measure_seconds = 0;
 };
 
@@ -57,8 +57,9 @@ struct TuneResult {
 /// rows, and picks the fastest per token count. The operator uses the result from then on. The candidates are
 /// those of tensors aligned to 16 bytes; the fastest that needs no workspace and, where it is faster still, the fastest that does
 /// are both chosen. Thread-safe, but
-/// concurrent work on the device disturbs the measurement. Throws UsageError for options that are not as
-/// described.
+/// concurrent work on the device disturbs the measurement. A schedule that the compiler or the device does not take is left out, with
+/// one warning for all such. Throws UsageError for options that are not as described; UsageError, or InternalError when that is a
+/// defect, with the first reason when no schedule of the operator's fold is taken; InternalError when none has the oracle's bits.
 TuneResult tune(Operator& op, const TuneOptions& options);
 
 /// The ranges that measured results stand for: for each token count its fastest schedule, from the geometric
