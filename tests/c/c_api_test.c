@@ -169,6 +169,16 @@ static void bad_runtimes(void) {
   options.require = 4;
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "require is 4, allowed are sums of", isofold_runtime_create(&options, &runtime));
   options.require = 0;
+  options.nvtx = 2;
+  CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "nvtx is 2, allowed are 0 and 1", isofold_runtime_create(&options, &runtime));
+  options.nvtx = 0;
+  options.reserved = 1;
+  CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "reserved is 1", isofold_runtime_create(&options, &runtime));
+  /* A program that knows of no more than `record`: what lies behind its structure is not looked at. */
+  isofold_runtime_options first = {.struct_size = offsetof(isofold_runtime_options, nvtx), .device = "cpu", .cache_folder = "off", .nvtx = 2, .reserved = 1};
+  CHECK_OK(isofold_runtime_create(&first, &runtime));
+  CHECK_OK(isofold_runtime_release(runtime));
+  options.reserved = 0;
   options.table_count = 1;
   CHECK_FAILS(ISOFOLD_ERROR_ARGUMENT, "tables is null, or one of the 1", isofold_runtime_create(&options, &runtime));
   const char* const tables[1] = {"/nowhere/at/all.jsonl"};

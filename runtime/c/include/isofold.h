@@ -94,6 +94,8 @@ typedef struct isofold_runtime_options {
   const char* const* bundles; /* bundle_count files of kernels built ahead of time (docs/ahead-of-time.md) */
   size_t bundle_count;
   const char* record; /* file to which launches are written, for `isofold tune --from`; null: ISOFOLD_RECORD, else none */
+  int32_t nvtx;       /* 1: a profiler is shown each prepare and launch, as ranges of NVTX; 0: with ISOFOLD_NVTX=on */
+  int32_t reserved;   /* 0 */
 } isofold_runtime_options;
 
 /* Opens a device. `options` may be null: all defaults. On failure *runtime is null. ISOFOLD_ERROR_USAGE when the device does

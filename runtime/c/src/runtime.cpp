@@ -9,8 +9,8 @@ using namespace isofold::c;
 namespace isofold::c {
 namespace {
 
-constexpr std::size_t first_runtime_options = 88;
-static_assert(sizeof(isofold_runtime_options) == first_runtime_options);
+constexpr std::size_t first_runtime_options = 88;  // up to `record`
+static_assert(offsetof(isofold_runtime_options, nvtx) == first_runtime_options && sizeof(isofold_runtime_options) == 96);
 
 std::optional<LogLevel> level_of(std::int32_t number) {
   if (number == ISOFOLD_LOG_DEFAULT) return std::nullopt;
@@ -34,9 +34,12 @@ RuntimeOptions read(const isofold_runtime_options* given) {
   const isofold_runtime_options o = read_structure(given, "options", first_runtime_options);
   constexpr std::uint32_t known = ISOFOLD_REQUIRE_BUNDLED | ISOFOLD_REQUIRE_TUNED;
   if ((o.require & ~known) != 0) throw Failure(ISOFOLD_ERROR_ARGUMENT, "options: require is {}, allowed are sums of ISOFOLD_REQUIRE_...", o.require);
+  if (o.nvtx != 0 && o.nvtx != 1) throw Failure(ISOFOLD_ERROR_ARGUMENT, "options: nvtx is {}, allowed are 0 and 1", o.nvtx);
+  if (o.reserved != 0) throw Failure(ISOFOLD_ERROR_ARGUMENT, "options: reserved is {}, it must be 0", o.reserved);
   options.require_bundled = (o.require & ISOFOLD_REQUIRE_BUNDLED) != 0;
   options.require_tuned = (o.require & ISOFOLD_REQUIRE_TUNED) != 0;
   options.record = text_or_empty(o.record);
+  options.nvtx = o.nvtx != 0;
   options.device = text_or_empty(o.device);
   options.cache_folder = text_or_empty(o.cache_folder);
   options.tables = texts(o.tables, o.table_count, "tables");
