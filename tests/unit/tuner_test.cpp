@@ -1,13 +1,17 @@
 // The tuner and its bit gate on the CPU backend; tests/gpu has the same on a GPU.
 #include <isofold/codegen/candidates.hpp>
 #include <isofold/codegen/cost_model.hpp>
+#include <isofold/codegen/quantize.hpp>
+#include <isofold/codegen/softmax.hpp>
 #include <isofold/tuner.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +46,24 @@ struct Harmful final : Kernel {
   std::size_t parameter;
   std::int64_t element;
   std::uint16_t flip;
+};
+
+/// Runs the right kernel and then does harm to the rows for which an input has one number.
+struct HarmfulForNumber final : Kernel {
+  HarmfulForNumber(std::unique_ptr<const Kernel> kernel, std::size_t input, float number)
+      : Kernel(kernel->plan(), std::make_shared<const KernelImage>(kernel->image())), right(std::move(kernel)), input(input), number(number) {}
+  void launch(CUstream_st* stream, const Parameters& parameters, std::int64_t tokens, void* workspace) const override {
+    right->launch(stream, parameters, tokens, workspace);
+    const Spec& spec = plan().spec();
+    const auto* numbers = reinterpret_cast<const float*>(parameters.values[input]);
+    const std::int64_t row_bytes = row_elements(spec, spec.outputs[0].extent) * static_cast<std::int64_t>(size_of(spec.outputs[0].dtype));
+    for (std::int64_t token = 0; token < tokens; ++token)
+      if (std::bit_cast<std::uint32_t>(numbers[row_used(spec.inputs[input], token)]) == std::bit_cast<std::uint32_t>(number))
+        reinterpret_cast<std::uint8_t*>(parameters.values[spec.inputs.size()])[token * row_bytes] ^= 1;
+  }
+  std::unique_ptr<const Kernel> right;
+  std::size_t input;
+  float number;
 };
 
 }  // namespace
@@ -84,6 +106,28 @@ TEST_CASE("the bit gate sees one wrong bit and one byte too many") {
             " over 1 tokens: residual_out: row 0 differs from the oracle, first at element 7");
   CHECK(gate.check(Harmful(store, plan, sum, -1, 1)) ==
         text(plan.schedule()) + " over 1 tokens: residual_out: bytes behind the last row were written");
+}
+
+TEST_CASE("the bit gate sees what is wrong for one scale, temperature or sink alone") {
+  const Runtime runtime = cpu();
+  KernelStore& store = runtime.impl()->store();
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  for (const Spec& spec : {rms_norm({.n = 96, .quantize = Quantize{.dtype = DType::i8, .scale_input = true}}),  // one scale in all
+                           softmax({.n = 96, .temperature = true, .sink = true}),                         // one per token
+                           parse_spec("both N=40 (x: bf16[row 3], level: f32[token], gain: f32[scalar]) { y: bf16[row 3] = fma(x, gain, level) }")}) {
+    CAPTURE(text(spec));
+    const Plan plan = make_plan(spec, default_fold(spec), CpuSchedule{.width = 8}, runtime.device()).value();
+    BitGate gate(store.target(), spec, plan.fold());
+    CHECK(gate.check(*store.load(plan, store.image(plan))) == "");
+    for (std::size_t input = 0; input < spec.inputs.size(); ++input) {
+      if (spec.inputs[input].dtype != DType::f32 || (spec.inputs[input].extent != Extent::token && spec.inputs[input].extent != Extent::scalar)) continue;
+      for (const float number : {0.0f, -0.0f, std::numeric_limits<float>::quiet_NaN(), infinity, -infinity, std::numeric_limits<float>::denorm_min(),
+                                 std::numeric_limits<float>::max(), -1.0f}) {
+        CAPTURE(number);
+        CHECK(gate.check(HarmfulForNumber(store.load(plan, store.image(plan)), input, number)) != "");
+      }
+    }
+  }
 }
 
 TEST_CASE("tuning measures every token count and is used from then on") {
