@@ -1,3 +1,10 @@
+import os
+import tempfile
+
+# What torch.compile makes here stays out of the user's cache, and what others left there out of the tests.
+_inductor = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = _inductor.name
+
 import pytest
 import torch
 

@@ -53,7 +53,7 @@ def test_compile_without_graph_breaks(device, backend, dynamic):
     weight, bias = torch.randn(2, 64, device=device)
     compiled = torch.compile(block, fullgraph=True, backend=backend, dynamic=dynamic)
     for tokens in (5, 9):
-        x, residual = torch.randn(2, tokens, 64, device=device)
+        x, residual = (torch.randn(tokens, 64, device=device) for _ in range(2))  # not views: docs/pytorch.md
         for got, expected in zip(compiled(x, residual, weight, bias), block(x, residual, weight, bias)):
             assert same_bits(got, expected)
 
@@ -107,7 +107,7 @@ def test_cuda_graphs_of_compiled_code(cuda):
     weight, bias = torch.randn(2, 64, device=cuda)
     compiled = torch.compile(block, fullgraph=True, mode="reduce-overhead")
     for tokens in (5, 9):
-        x, residual = torch.randn(2, tokens, 64, device=cuda)
+        x, residual = (torch.randn(tokens, 64, device=cuda) for _ in range(2))
         for _ in range(3):
             torch.compiler.cudagraph_mark_step_begin()
             results = [result.clone() for result in compiled(x, residual, weight, bias)]

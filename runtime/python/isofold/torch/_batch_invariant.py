@@ -204,8 +204,8 @@ def _install(pairs):
                 if name == "rms_norm":
                     composed = torch.library.get_kernel("aten::rms_norm", f"Autograd{key}")
                     check = _autograd_rms_norm(kernel, _counts[name, device], composed)
-                    library.impl(name, check, f"Autograd{key}", with_keyset=True)
-                library.impl(name, kernel, key, with_keyset=True)
+                    library.impl(name, check, f"Autograd{key}", with_keyset=True, allow_override=False)
+                library.impl(name, kernel, key, with_keyset=True, allow_override=False)
     except BaseException:
         library._destroy()
         raise
