@@ -4,18 +4,20 @@
 #
 #   tools/setup.sh            what the libraries and the command need
 #   tools/setup.sh --tests    and what the tests need; for those of the Python package build/venv, with nanobind, pytest, ...
+#   tools/setup.sh --torch    and PyTorch in build/venv, for the tests of isofold.torch: 3 GB from PyPI, 5 GB on the disk
 #
 # LLVM (the CPU backend) and rapidcheck (property tests) are optional: when they cannot be had, a line says so and the
 # build goes on without them.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-tests=no
+tests=no torch=no
 for argument in "$@"; do
   case $argument in
     --tests) tests=yes ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    *) echo "setup: unknown argument '$argument' (allowed: --tests)" >&2; exit 2 ;;
+    --torch) tests=yes torch=yes ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) echo "setup: unknown argument '$argument' (allowed: --tests, --torch)" >&2; exit 2 ;;
   esac
 done
 
@@ -96,8 +98,12 @@ python_works() {
   "$1" -c "import sys, os, sysconfig; assert sys.version_info >= (3, 10)
 assert os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h'))" > /dev/null 2>&1
 }
-python_complete() { python_works "$1" && "$1" -c "import nanobind, scikit_build_core, pytest, numpy, ml_dtypes" > /dev/null 2>&1; }
-python_missing() { [ "$tests" = yes ] && ! python_complete python3 && ! python_complete "$venv/bin/python3"; }
+# Sets `lacking` to the packages of "$2"... that Python $1 has not.
+find_lacking() {
+  mapfile -t lacking < <("$1" -c "import importlib.util, sys
+for name in sys.argv[1:]:
+    if importlib.util.find_spec(name.replace('-', '_')) is None: print(name)" "${@:2}" 2> /dev/null || printf '%s\n' "${@:2}")
+}
 make_venv() {
   if ! python_works python3 || ! python3 -c "import ensurepip" > /dev/null 2>&1; then
     if [ "$as_root" != no ]; then
@@ -105,16 +111,41 @@ make_venv() {
       apt install --no-install-recommends -y python3-dev python3-venv > /dev/null 2>&1 || true
     fi
   fi
-  if python3 -m venv "$venv" > /dev/null 2>&1 && "$venv/bin/python3" -m pip -q install "${python_packages[@]}" > /dev/null 2>&1; then
-    say "build/venv has ${python_packages[*]}"
-  else
-    rm -rf "$venv"
-    say "no Python environment (it takes python3 3.10 with headers and venv, and PyPI): the Python package is not built and not tested"
+  python3 -m venv --clear "$venv" > /dev/null 2>&1
+}
+install_in_venv() { "$venv/bin/python3" -m pip -q install "$@" > /dev/null 2>&1; }
+set_up_python() {
+  local packages=("${python_packages[@]}") python=python3 new=no
+  [ "$torch" = no ] || packages+=(torch)
+  [ ! -e "$venv" ] || python=$venv/bin/python3
+  find_lacking "$python" "${packages[@]}"
+  if python_works "$python" && [ ${#lacking[@]} = 0 ]; then return; fi
+  if ! python_works "$venv/bin/python3"; then
+    new=yes
+    make_venv || true
   fi
+  find_lacking "$venv/bin/python3" "${python_packages[@]}"
+  if [ ${#lacking[@]} -gt 0 ] && ! install_in_venv "${lacking[@]}"; then
+    if [ $new = no ]; then
+      say "build/venv lacks ${lacking[*]}, and PyPI is not to be had: tests that need them are skipped"
+    else
+      rm -rf "$venv"
+      say "no Python environment (it takes python3 3.10 with headers and venv, and PyPI): the Python package is not built and not tested"
+      return
+    fi
+  fi
+  if [ "$torch" = yes ]; then
+    find_lacking "$venv/bin/python3" torch
+    if [ ${#lacking[@]} -gt 0 ] && ! install_in_venv "torch>=2.10"; then
+      say "build/venv lacks PyTorch, and PyPI is not to be had: the tests of isofold.torch are skipped"
+    fi
+  fi
+  find_lacking "$venv/bin/python3" "${packages[@]}"
+  [ ${#lacking[@]} -gt 0 ] || say "build/venv has ${packages[*]}"
 }
 
 find_missing
-if python_missing; then make_venv; fi
+if [ "$tests" = yes ]; then set_up_python; fi
 if [ ${#required[@]} = 0 ] && [ ${#optional[@]} = 0 ]; then
   say "everything is here, nothing to install"
   exit 0

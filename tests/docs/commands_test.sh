@@ -62,7 +62,7 @@ needs() {
 listed() {
   local place=$1 command=$2 script=${2%% *} name
   case $command in
-    tools/quickstart.sh* | tools/check.sh*)  # install packages, take minutes; continuous integration runs check.sh
+    tools/quickstart.sh* | tools/check.sh* | tools/setup.sh*)  # install packages, take minutes; continuous integration runs check.sh
       if [ -x "$root/$script" ] && bash -n "$root/$script"; then skip "$place  (installs and builds)  $command"
       else fail "$place  $command: no such script, or not a valid one"; fi ;;
     'cmake --preset '* | 'cmake --build --preset '*)  # take minutes; check.sh does the same with another preset
