@@ -69,7 +69,8 @@ std::vector<TableRange> table_ranges(const std::vector<TokenResult>& results) {
     TableRange range{.first_tokens = before ? boundary_between(previous_tokens, result.tokens) : 1,
                      .schedule = choice.schedule,
                      .microseconds = choice.microseconds,
-                     .measured_tokens = result.tokens};
+                     .measured_tokens = result.tokens,
+                     .any_fold_microseconds = result.best_any_fold.microseconds};
     const Timing& fastest = chosen(result.timings, before && before->with_workspace ? &before->with_workspace->schedule : nullptr);
     if (needs_workspace(fastest.schedule)) range.with_workspace = {fastest.schedule, fastest.microseconds};
     if (before == nullptr || !before->same_launches(range)) {

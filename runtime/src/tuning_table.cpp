@@ -129,6 +129,7 @@ std::string to_json_line(const TableRecord& record) {
     if (range.last_measured_tokens > 0) item["last_measured_tokens"] = range.last_measured_tokens;
     for (const MeasuredSchedule& other : range.runners_up) item["runners_up"].push_back(to_json(other));
     if (range.with_workspace) item["with_workspace"] = to_json(*range.with_workspace);
+    if (range.any_fold_microseconds > 0) item["any_fold_microseconds"] = rounded(range.any_fold_microseconds);
   }
   const Json line{{"spec", record.spec},
                   {"fold", record.fold},
@@ -176,7 +177,7 @@ TableRecord parse_table_record(std::string_view line) {
     refuse(fmt::format("\"ranges\" is not a list of 1 to {} ranges", most_ranges));
   for (const Json& item : ranges) {
     check_keys(item, "a range", {"first_tokens", "schedule", "microseconds", "measured_tokens"},
-               {"last_measured_tokens", "runners_up", "with_workspace"});
+               {"last_measured_tokens", "runners_up", "with_workspace", "any_fold_microseconds"});
     TableRange range;
     range.first_tokens = get_count(item, "first_tokens");
     range.schedule = parse_schedule(get_text(item, "schedule"));
@@ -184,6 +185,7 @@ TableRecord parse_table_record(std::string_view line) {
     range.measured_tokens = get_count(item, "measured_tokens");
     if (item.contains("last_measured_tokens"))
       range.last_measured_tokens = get_count(item, "last_measured_tokens");
+    if (item.contains("any_fold_microseconds")) range.any_fold_microseconds = get_time(item, "any_fold_microseconds");
     if (item.contains("runners_up")) range.runners_up = runners_up_from(item.at("runners_up"));
     const std::int64_t least = record.ranges.empty() ? 1 : record.ranges.back().first_tokens + 1;
     if (range.first_tokens < least || (record.ranges.empty() && range.first_tokens != 1))

@@ -139,12 +139,12 @@ TEST_CASE("alignment classes that come to the same kernel share it") {
 
 TEST_CASE("measured counts become ranges with boundaries between them") {
   const std::vector<TokenResult> results{
-      {.tokens = 4, .timings = {timing(32, 1.0), timing(64, 1.2)}, .best_any_fold = {}},
+      {.tokens = 4, .timings = {timing(32, 1.0), timing(64, 1.2)}, .best_any_fold = timing(16, 0.9)},
       {.tokens = 16, .timings = {timing(64, 2.0), timing(32, 3.0)}, .best_any_fold = {}},
       {.tokens = 64, .timings = {timing(64, 8.0)}, .best_any_fold = {}}};
   const std::vector<TableRange> ranges = table_ranges(results);
   REQUIRE(ranges.size() == 2);
-  CHECK(ranges[0] == TableRange{1, GpuSchedule{.threads_per_row = 32}, 1.0, 4, 0, {{GpuSchedule{.threads_per_row = 64}, 1.2}}});
+  CHECK(ranges[0] == TableRange{1, GpuSchedule{.threads_per_row = 32}, 1.0, 4, 0, {{GpuSchedule{.threads_per_row = 64}, 1.2}}, {}, 0.9});
   CHECK(ranges[1] == TableRange{8, GpuSchedule{.threads_per_row = 64}, 2.0, 16, 0, {{GpuSchedule{.threads_per_row = 32}, 3.0}}});
 }
 

@@ -128,6 +128,16 @@ TEST_CASE("a schedule that needs a workspace stands beside one that needs none")
   CHECK(contains(error_of(replaced(line, "\"with_workspace\":{\"schedule\"", "\"with_workspace\":{\"plan\"")), "\"with_workspace\" has no key \"schedule\""));
 }
 
+TEST_CASE("the time of the fastest of any fold is kept where it was measured") {
+  TableRecord r = record();
+  CHECK_FALSE(contains(to_json_line(r), "any_fold"));
+  r.ranges[0].any_fold_microseconds = 1.125;
+  const std::string line = to_json_line(r);
+  CHECK(contains(line, "\"any_fold_microseconds\":1.125"));
+  CHECK(parse_table_record(line).ranges == r.ranges);
+  CHECK(contains(error_of(replaced(line, "\"any_fold_microseconds\":1.125", "\"any_fold_microseconds\":-1")), "not a number of at least 0"));
+}
+
 TEST_CASE("bad lines are skipped with their place, good ones are read") {
   TuningTable table;
   table.read_text("made.jsonl",

@@ -32,6 +32,7 @@ struct TableRange {
   std::int64_t last_measured_tokens = 0;  // the largest; 0: not known
   std::vector<MeasuredSchedule> runners_up = {};  // at measured_tokens, the fastest first; for people
   std::optional<MeasuredSchedule> with_workspace = {};  // a faster one, for launches that are handed a workspace
+  double any_fold_microseconds = 0;  // of the fastest of any fold at measured_tokens; 0: not measured; for people
   bool operator==(const TableRange&) const = default;
   /// Do launches in both run the same schedules?
   bool same_launches(const TableRange& other) const;
