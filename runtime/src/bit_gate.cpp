@@ -239,10 +239,11 @@ std::string BitGate::check(const Kernel& kernel) {
   const std::string schedule = text(kernel.plan().schedule());
   for (const std::int64_t tokens : token_counts(kernel.plan(), cases_.front().rows))
     if (const std::string difference = check(cases_.front(), kernel, tokens); !difference.empty())
-      return fmt::format("{} over {} tokens: {}", schedule, tokens, difference);
+      return fmt::format("{} over {} {}: {}", schedule, tokens, tokens == 1 ? "token" : "tokens", difference);
   for (std::size_t i = 1; i < cases_.size(); ++i)
     if (const std::string difference = check(cases_[i], kernel, cases_[i].rows); !difference.empty())
-      return fmt::format("{} over {} tokens with hard numbers: {}", schedule, cases_[i].rows, difference);
+      return fmt::format("{} over {} {} with hard numbers: {}", schedule, cases_[i].rows, cases_[i].rows == 1 ? "token" : "tokens",
+                         difference);
   return {};
 }
 

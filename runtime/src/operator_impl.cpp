@@ -160,10 +160,10 @@ void OperatorImpl::load(LaunchTable& table, std::span<const std::size_t> choices
 void OperatorImpl::check_tuned(const LaunchRange& range, std::int64_t tokens) const {
   if (range.tuned || !runtime_->require_tuned()) return;
   throw UsageError(fmt::format(
-      "{} over {} tokens: no table has a measured schedule for this device ({}), and the cost model may not choose "
+      "{} over {} {}: no table has a measured schedule for this device ({}), and the cost model may not choose "
       "(ISOFOLD_REQUIRE=tuned or RuntimeOptions::require_tuned). The operator is \"{}\" with \"{}\": `isofold tune` "
       "measures it, ISOFOLD_TABLES names tables that have it",
-      spec_.op, tokens, runtime_->device().name, text(spec_), text(fold_)));
+      spec_.op, tokens, tokens == 1 ? "token" : "tokens", runtime_->device().name, text(spec_), text(fold_)));
 }
 
 const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t choice, int alignment_class,
@@ -180,10 +180,10 @@ const Kernel& OperatorImpl::prepare_for_launch(LaunchTable& table, std::size_t c
     if (!capturing) context->driver().check(result, "cuStreamIsCapturing");
     if (capturing)
       throw UsageError(fmt::format(
-          "{} over {} tokens needs the kernel {}-{} ({}), which is not prepared, and the stream is being "
+          "{} over {} {} needs the kernel {}-{} ({}), which is not prepared, and the stream is being "
           "captured, where nothing can be compiled or loaded. Call prepare for this token count with an "
           "alignment of {} bytes before the capture. {}",
-          spec_.op, tokens, spec_.op, digest_of(plan), text(plan.schedule()),
+          spec_.op, tokens, tokens == 1 ? "token" : "tokens", spec_.op, digest_of(plan), text(plan.schedule()),
           alignment_bytes_of(spec_, alignment_class),
           status == cuda::CU_STREAM_CAPTURE_STATUS_INVALIDATED
               ? "Another call had invalidated the capture before"

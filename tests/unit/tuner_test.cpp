@@ -100,12 +100,12 @@ TEST_CASE("the bit gate sees one wrong bit and one byte too many") {
   CHECK(gate.check(*store.load(plan, store.image(plan))) == "");
   const std::size_t y = 3, sum = 4;  // parameters behind x, residual, weight
   CHECK(gate.check(Harmful(store, plan, y, 95, 1)) ==
-        text(plan.schedule()) + " over 1 tokens: y: row 0 differs from the oracle, first at element 95");
+        text(plan.schedule()) + " over 1 token: y: row 0 differs from the oracle, first at element 95");
   CHECK(gate.check(Harmful(store, plan, sum, 7, 0x8000)) ==
         text(plan.schedule()) +
-            " over 1 tokens: residual_out: row 0 differs from the oracle, first at element 7");
+            " over 1 token: residual_out: row 0 differs from the oracle, first at element 7");
   CHECK(gate.check(Harmful(store, plan, sum, -1, 1)) ==
-        text(plan.schedule()) + " over 1 tokens: residual_out: bytes behind the last row were written");
+        text(plan.schedule()) + " over 1 token: residual_out: bytes behind the last row were written");
 }
 
 TEST_CASE("the bit gate sees what is wrong for one scale, temperature or sink alone") {

@@ -4,6 +4,7 @@
 
 #include "chart_panel.hpp"
 #include "page.hpp"
+#include "svg_file.hpp"
 
 namespace isofold::tools {
 namespace {
@@ -46,10 +47,11 @@ std::string finding(const BenchResult& result) {
   };
   const auto [least, most] = ratios("any_fold");
   std::string text = "Every point of Isofold's line has the same bits, whatever the number of tokens.";
-  if (most > 0)
-    text += fmt::format(
-        " It takes {:.2f} to {:.2f} times the time of the fastest kernel that was found with the order free.",
-        least, most);
+  if (most > 0) {
+    const std::string from = fmt::format("{:.2f}", least), to = fmt::format("{:.2f}", most);
+    text += fmt::format(" It takes {} times the time of the fastest kernel that was found with the order free.",
+                        from == to ? from : from + " to " + to);
+  }
   return text;
 }
 
@@ -91,9 +93,10 @@ std::string html_panel(const BenchResult& result, PanelTimes times, bool log_tok
 }
 
 std::string times_table(const BenchResult& result, PanelTimes times) {
+  const TimeUnit unit = time_unit(result);
   std::string html = fmt::format(
-      "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr><th>Tokens</th>",
-      escaped(panel_title(result, times)));
+      "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}, {}</caption>\n<thead><tr><th>Tokens</th>",
+      escaped(panel_title(result, times)), name_of(unit));
   const std::vector<const BenchLine*> lines = lines_of(result, times);
   for (const BenchLine* line : lines) html += fmt::format("<th>{}</th>", escaped(line->name));
   html += "</tr></thead>\n<tbody>\n";
@@ -101,7 +104,7 @@ std::string times_table(const BenchResult& result, PanelTimes times) {
     html += fmt::format("<tr><th>{}</th>", result.tokens[i]);
     for (const BenchLine* line : lines) {
       const double time = (times == PanelTimes::kernel ? line->kernel : line->call)[i];
-      html += fmt::format("<td>{}</td>", time > 0 ? time_text(time) : "–");
+      html += fmt::format("<td>{}</td>", time > 0 ? time_number(time, unit) : "–");
     }
     html += "</tr>\n";
   }
@@ -154,13 +157,8 @@ std::string chart_svg(const BenchResult& result, bool log_tokens) {
       height += 18;
     }
   height += 14;
-  return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1:.0f}\" width=\"{0}\" "
-      "height=\"{1:.0f}\" "
-      "role=\"group\" aria-label=\"{2}: execution time against number of tokens\">\n"
-      "<style>\n{3}.title{{font-size:18px;font-weight:600}}\n</style>\n"
-      "<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\n{4}</svg>\n",
-      svg_width, height, escaped(result.title), chart_css("svg"), body);
+  return svg_text({svg_width, height, "group", result.title + ": execution time against number of tokens",
+                   ".title{font-size:18px;font-weight:600}\n", body});
 }
 
 std::string chart_parts(const BenchResult& result, bool log_tokens) {

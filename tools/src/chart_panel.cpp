@@ -7,7 +7,7 @@ namespace isofold::tools {
 namespace {
 
 /// Without an exponent, whatever the value.
-std::string milliseconds_label(double value) {
+std::string axis_label(double value) {
   std::string label = fmt::format("{:.7f}", value);
   label.erase(label.find_last_not_of('0') + 1);
   if (label.ends_with('.')) label.pop_back();
@@ -21,7 +21,7 @@ double text_width(std::string_view text) { return 6.6 * static_cast<double>(colu
 class Frame {
  public:
   Frame(const BenchResult& result, PanelTimes times, const PanelLayout& layout)
-      : result_(result), layout_(layout) {
+      : unit(time_unit(result)), result_(result), layout_(layout) {
     left = layout.narrow ? 46 : 62;
     right = layout.width - (layout.narrow ? 10 : 18);
     top = 34;
@@ -29,10 +29,10 @@ class Frame {
     double least = 1e300, most = 0;
     for (const BenchLine* line : lines_of(result, times))
       for (const double time : times == PanelTimes::kernel ? line->kernel : line->call)
-        if (time > 0) least = std::min(least, time * 1e-3), most = std::max(most, time * 1e-3);
+        if (time > 0) least = std::min(least, in_unit(time, unit)), most = std::max(most, in_unit(time, unit));
     lowest = nice_below(least * 0.92);
     highest = nice_above(most * 1.08);
-    for (const double end : {lowest, highest}) left = std::max(left, 14 + 1.12 * text_width(milliseconds_label(end)));
+    for (const double end : {lowest, highest}) left = std::max(left, (layout.narrow ? 14 : 30) + 1.12 * text_width(axis_label(end)));
   }
 
   double x(std::size_t i) const {
@@ -45,11 +45,14 @@ class Frame {
     const double last = std::log2(static_cast<double>(result_.tokens.back()));
     return left + inset + room * (std::log2(static_cast<double>(result_.tokens[i])) - first) / (last - first);
   }
-  double y(double milliseconds) const {
-    return bottom - (bottom - top) * std::log(milliseconds / lowest) / std::log(highest / lowest);
+  double y(double time) const {  // in the unit
+    return bottom - (bottom - top) * std::log(time / lowest) / std::log(highest / lowest);
   }
   double decades() const { return std::log10(highest / lowest); }
 
+  std::string time_text(double microseconds) const { return fmt::format("{} {}", time_number(microseconds, unit), name_of(unit)); }
+
+  TimeUnit unit;
   double left, right, top, bottom, lowest, highest;
 
  private:
@@ -91,7 +94,7 @@ std::string time_axis(const Frame& frame) {
                          major ? "grid major" : "grid", frame.left, frame.right, y, y);
       if (major || label_all)
         svg += fmt::format("<text class=\"tick\" text-anchor=\"end\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                           frame.left - 7, y + 4, milliseconds_label(value));
+                           frame.left - 7, y + 4, axis_label(value));
     }
   return svg;
 }
@@ -139,8 +142,9 @@ std::string line_svg(const BenchLine& line, PanelTimes times, const Frame& frame
       pen_down = false;
       continue;
     }
-    const double x = frame.x(i), y = frame.y(values[i] * 1e-3);
-    path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
+    const double x = frame.x(i), y = frame.y(in_unit(values[i], frame.unit));
+    const bool alone = !pen_down && (i + 1 == values.size() || values[i + 1] <= 0);
+    path += alone ? lone_point(x, y) : fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
     pen_down = true;
     marks += marker(line, x, y) + "\n";
   }
@@ -168,8 +172,8 @@ std::string column_svg(const BenchResult& result, PanelTimes times, const Frame&
   double width = text_width(title) + 24;
   std::string words = title;
   for (const Entry& entry : entries) {
-    width = std::max(width, text_width(entry.line->name) + text_width(time_text(entry.time)) + 58);
-    words += fmt::format("; {}: {}", entry.line->name, time_text(entry.time));
+    width = std::max(width, text_width(entry.line->name) + text_width(frame.time_text(entry.time)) + 58);
+    words += fmt::format("; {}: {}", entry.line->name, frame.time_text(entry.time));
   }
   width = std::min(width, frame.right - frame.left);
   const double height = 30 + 18 * static_cast<double>(entries.size());
@@ -197,7 +201,7 @@ std::string column_svg(const BenchResult& result, PanelTimes times, const Frame&
     svg += fmt::format("<text class=\"tip-text\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", box_x + 38, y,
                        escaped(entries[e].line->name));
     svg += fmt::format("<text class=\"tip-value\" text-anchor=\"end\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                       box_x + width - 12, y, time_text(entries[e].time));
+                       box_x + width - 12, y, frame.time_text(entries[e].time));
   }
   return svg + "</g></g>\n";
 }
@@ -227,19 +231,21 @@ std::string panel_svg(const BenchResult& result, PanelTimes times, const PanelLa
                                 escaped(panel_title(result, times)));
   svg += time_axis(frame) + token_axis(result, frame, layout);
   if (layout.narrow)
-    svg += fmt::format("<text class=\"axis\" text-anchor=\"end\" x=\"{:.1f}\" y=\"18\">ms</text>\n",
-                       frame.left - 7);
+    svg += fmt::format("<text class=\"axis\" text-anchor=\"end\" x=\"{:.1f}\" y=\"18\">{}</text>\n",
+                       frame.left - 7, name_of(frame.unit));
   else
     svg += fmt::format(
         "<text class=\"axis\" text-anchor=\"middle\" transform=\"translate(14 {:.1f}) rotate(-90)\">"
-        "Execution time (ms)</text>\n",
-        (frame.top + frame.bottom) / 2);
+        "Execution time ({})</text>\n",
+        (frame.top + frame.bottom) / 2, name_of(frame.unit));
   // What matters most is drawn last, on top.
   const std::vector<const BenchLine*> lines = lines_of(result, times);
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) svg += line_svg(**line, times, frame);
   for (std::size_t i = 0; i < result.tokens.size(); ++i) svg += column_svg(result, times, frame, i);
   return svg;
 }
+
+std::string lone_point(double x, double y) { return fmt::format("M{:.1f} {:.1f}h12", x - 6, y); }
 
 std::string legend_mark(const BenchLine& line) {
   return fmt::format("<path class=\"line {}\" d=\"M0 6H34\"/>{}", line.key, marker(line, 17, 6));
@@ -316,16 +322,6 @@ std::string escaped(std::string_view text) {
     }
   }
   return out;
-}
-
-std::string time_text(double microseconds) {
-  const bool milliseconds = microseconds >= 999.5;
-  const double value = milliseconds ? microseconds * 1e-3 : microseconds;
-  return fmt::format("{:.{}f} {}", value,
-                     value < 9.995   ? 2
-                     : value < 99.95 ? 1
-                                     : 0,
-                     milliseconds ? "ms" : "µs");
 }
 
 }  // namespace isofold::tools

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench_result.hpp"
+#include "time_unit.hpp"
 
 namespace isofold::tools {
 
@@ -25,10 +26,13 @@ bool has_times(const BenchResult& result, PanelTimes times);
 /// A panel's title: "GPU time of a launch", ...
 std::string panel_title(const BenchResult& result, PanelTimes times);
 
-/// Execution time in milliseconds (log) against the number of tokens, as SVG elements without an <svg> around
+/// Execution time in the result's unit (log) against the number of tokens, as SVG elements without an <svg> around
 /// them, with the upper left corner at (0, 0). Each token count is a group that can be reached with the
 /// pointer and the keyboard and then shows its values; no script is needed.
 std::string panel_svg(const BenchResult& result, PanelTimes times, const PanelLayout& layout);
+
+/// What a line's path has for a point without neighbours: a short dash.
+std::string lone_point(double x, double y);
 
 /// Line and marker of a legend entry, 34 x 12 pixels.
 std::string legend_mark(const BenchLine& line);
@@ -38,8 +42,5 @@ std::string chart_css(std::string_view root);
 
 /// Text for XML: <, >, &, quotes.
 std::string escaped(std::string_view text);
-
-/// "2.51 µs", "1.30 ms".
-std::string time_text(double microseconds);
 
 }  // namespace isofold::tools

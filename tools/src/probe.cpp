@@ -134,15 +134,16 @@ int probe_counts(const Console& console, const ProbeArguments& options, Callable
   table.print(console);
   const bool one_tree = trees.all().size() <= 1 && (with_tree == 0 || without_tree == 0);
   const bool invariant = differing == 0 && one_tree;
-  const std::string range = rows.empty() ? "" : fmt::format("{} to {}", counts.front(), rows.back().at("tokens").get<std::int64_t>());
+  const std::int64_t last = rows.empty() ? counts.front() : rows.back().at("tokens").get<std::int64_t>();
+  const std::string range = last == counts.front() ? counted(last, "token") : fmt::format("{} to {} tokens", counts.front(), last);
   if (invariant)
-    console.line("{} batch-invariant as far as was tried: {} tokens, {}the same bits", console.good("✓"), range,
+    console.line("{} batch-invariant as far as was tried: {}, {}the same bits", console.good("✓"), range,
                  trees.all().empty() ? "" : "one tree, ");
   else
     console.line("{} not batch-invariant: {}{}", console.bad("✗"),
                  one_tree                  ? ""
                  : trees.all().size() == 1 ? "one tree at some token counts, none at others"
-                                           : fmt::format("{} trees over {} tokens", trees.all().size(), range),
+                                           : fmt::format("{} trees over {}", trees.all().size(), range),
                  differing == 0 ? ""
                                 : fmt::format("{}{} with other bits than the same row alone", one_tree ? "" : ", ",
                                               counted(differing, "row")));

@@ -86,7 +86,8 @@ class Drawing {
     for (std::size_t i = 0; i < series.values.size(); ++i) {
       const double value = series.values[i];
       if (value >= 0) {
-        path += fmt::format("{}{:.1f} {:.1f}", down ? "L" : "M", x(i), y(value));
+        const bool alone = !down && (i + 1 == series.values.size() || series.values[i + 1] < 0);
+        path += alone ? lone_point(x(i), y(value)) : fmt::format("{}{:.1f} {:.1f}", down ? "L" : "M", x(i), y(value));
         marks += fmt::format("<circle class=\"mark {}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"/>\n", series.key, x(i), y(value));
       }
       down = value >= 0;

@@ -6,6 +6,7 @@
 
 #include "chart_panel.hpp"
 #include "console.hpp"
+#include "svg_file.hpp"
 
 namespace isofold::tools {
 
@@ -27,11 +28,7 @@ std::string trees_svg(const std::string& title, const std::vector<TreePicture>& 
   height += 14;
   place(branch_legend());
   height += margin / 2;
-  return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
-      "role=\"img\" aria-label=\"{2}\">\n<style>\n{3}{4}.title{{font-size:17px;font-weight:600}}\n</style>\n"
-      "<rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\n{5}</svg>\n",
-      width, height, escaped(title), chart_css("svg"), branch_css(), body);
+  return svg_text({width, height, "img", title, branch_css() + ".title{font-size:17px;font-weight:600}\n", body});
 }
 
 std::string trees_html(const std::vector<TreePicture>& pictures) {
