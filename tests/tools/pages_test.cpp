@@ -1,4 +1,5 @@
-// Needs a browser, and the CPU backend: opens the pages, wide and narrow, light and dark.
+// Needs a browser, and the CPU backend: opens the pages, wide and narrow, light and dark. Those of a GPU are of the software GPU,
+// where times mean nothing.
 #include <doctest/doctest.h>
 
 #include "command.hpp"
@@ -70,8 +71,7 @@ std::string escaped(const std::string& text) {
 }
 
 /// What the examination says of a page, once for each width.
-std::vector<std::string> examined(const CommandWorld& world, const std::string& page, const std::vector<int>& widths, bool dark) {
-  std::string text = read_text(page);
+std::vector<std::string> examined(const CommandWorld& world, std::string text, const std::vector<int>& widths, bool dark) {
   const std::size_t end = text.rfind("</body>");
   REQUIRE(end != text.npos);
   text.replace(end, 7, examination);
@@ -108,7 +108,7 @@ void check_page(const CommandWorld& world, const std::string& page) {
   CAPTURE(page);
   for (const bool dark : {false, true}) {
     const std::string colours = std::string("paper ") + (dark ? "dark" : "light") + ", ink " + (dark ? "light" : "dark") + ", ";
-    const auto findings = examined(world, page, {1200, 390}, dark);
+    const auto findings = examined(world, read_text(page), {1200, 390}, dark);
     CHECK(findings[0] == colours + "1200 wide, faults: ");
     CHECK(findings[1] == colours + "390 wide, faults: ");
   }
@@ -118,12 +118,12 @@ void check_page(const CommandWorld& world, const std::string& page) {
 
 TEST_CASE("the examination finds what it is for") {
   const CommandWorld world;
-  const std::string page = world.path("bad.html");
-  write_text(page,
-             "<!DOCTYPE html>\n<html><head><style>body{margin:0;color:#000;background:#fff}</style></head><body><div style=\"width:2000px\">x</div>"
-             "<svg width=\"100\" height=\"40\"><text x=\"5\" y=\"20\">one</text><text x=\"10\" y=\"22\">two</text>"
-             "<text x=\"90\" y=\"35\">three</text></svg></body></html>");
-  const std::string found = examined(world, page, {1200}, false)[0];
+  const std::string found = examined(
+      world,
+      "<!DOCTYPE html>\n<html><head><style>body{margin:0;color:#000;background:#fff}</style></head><body><div style=\"width:2000px\">x</div>"
+      "<svg width=\"100\" height=\"40\"><text x=\"5\" y=\"20\">one</text><text x=\"10\" y=\"22\">two</text>"
+      "<text x=\"90\" y=\"35\">three</text></svg></body></html>",
+      {1200}, false)[0];
   CHECK(contains(found, "the page is 2000 wide in 1200"));
   CHECK(contains(found, "\"one\" and \"two\" overlap"));
   CHECK(contains(found, "\"three\" is cut off"));
@@ -131,14 +131,53 @@ TEST_CASE("the examination finds what it is for") {
 }
 
 TEST_CASE("pages of tune, verify, inspect and chart can be read, wide and narrow, light and dark") {
-  const CommandWorld world;
+  CommandWorld world;
   world.json({"tune", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..1024x2", "--seconds", "3", "--folds",
               "--max-candidates", "2", "--output", world.path("t.jsonl"), "--report", world.path("tune.html")});
   check_page(world, world.path("tune.html"));
-  world.json({"verify", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..8", "--report", world.path("verify.html")});
+  world.json({"bench", "--op", "softmax", "-n", "512", "--device", "cpu", "--tokens", "1,16,256", "--seconds", "1", "--no-python", "--no-host",
+              "--report", world.path("bench.html")});
+  check_page(world, world.path("bench.html"));
+  // With the table that tune wrote: times, price and bandwidth beside what was compared.
+  world.set("ISOFOLD_TABLES", world.path("t.jsonl"));
+  world.json({"verify", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..64", "--all-schedules", "--report",
+              world.path("verify.html")});
+  REQUIRE(contains(read_text(world.path("verify.html")), "The price of invariance"));
   check_page(world, world.path("verify.html"));
   world.json({"inspect", "--op", "add_rms_norm", "-n", "8192", "--device", "sm_90", "--tokens", "128", "--page", world.path("inspect.html")});
   check_page(world, world.path("inspect.html"));
   world.json({"chart", "--from", std::string(ISOFOLD_TEST_DATA) + "/bench_gpu.json", "--output", world.path("chart")});
   check_page(world, world.path("chart.html"));
 }
+
+TEST_CASE("pictures of their own fit a narrow window") {
+  const CommandWorld world;
+  const auto of = [&](const std::string& svg) {
+    return examined(world, "<!DOCTYPE html><html><body style=\"margin:0\">" + svg + "</body></html>", {1200, 390}, false);
+  };
+  world.json({"chart", "--from", std::string(ISOFOLD_TEST_DATA) + "/bench_gpu.json", "--output", world.path("chart")});
+  for (const std::string& svg : {world.run({"inspect", "--op", "rms_norm", "-n", "8192", "--device", "sm_90", "--tokens", "128", "--show", "svg"}).output,
+                                 read_text(world.path("chart.svg"))}) {
+    const std::vector<std::string> found = of(svg);
+    for (const char* fault : {"overlap", "cut off", "the page is"}) CHECK_FALSE(contains(found[0], fault));
+    CHECK(contains(found[1], "390 wide, faults"));
+    CHECK_FALSE(contains(found[1], "the page is"));
+  }
+}
+
+#ifdef ISOFOLD_SOFTWARE_CUDA
+TEST_CASE("pages of a GPU can be read, wide and narrow, light and dark") {
+  CommandWorld world;
+  world.set("ISOFOLD_CUDA", ISOFOLD_SOFTWARE_CUDA);
+  world.set("ISOFOLD_NVRTC", ISOFOLD_SOFTWARE_NVRTC);
+  const auto run = [&](std::vector<std::string> arguments, const std::string& page) {
+    arguments.insert(arguments.end(), {"--op", "sum_of_squares", "-n", "64", "--dtype", "f32", "--device", "cuda:0", "--report", world.path(page)});
+    world.json(arguments);
+    check_page(world, world.path(page));
+  };
+  run({"tune", "--tokens", "1,3", "--seconds", "1", "--folds", "--max-candidates", "2", "--output", world.path("t.jsonl")}, "tune.html");
+  world.set("ISOFOLD_TABLES", world.path("t.jsonl"));
+  run({"verify", "--tokens", "1..3", "--all-schedules"}, "verify.html");
+  CHECK(contains(read_text(world.path("verify.html")), "GPU time of a launch"));
+}
+#endif

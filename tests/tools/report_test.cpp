@@ -28,7 +28,7 @@ TEST_CASE("tune's page has times, the price of invariance, bandwidth, schedules 
               "--max-candidates", "2", "--output", world.path("t.jsonl"), "--report", world.path("folder/tune.html")});
   const std::string page = checked_page(world.path("folder/tune.html"));
   for (const char* words : {"rms_norm N=256 bf16", "rms_norm N=512 bf16", "Time of a call", "The price of invariance", "Bandwidth, GB/s",
-                            "A copy of as many bytes", "Schedules", "Environment", "in the geometric mean", "chosen\">", "LLVM"}) {
+                            "Time of a call, µs", "Execution time (µs)", "A copy of as many bytes", "Schedules", "Environment", "in the geometric mean", "chosen\">", "LLVM"}) {
     CAPTURE(words);
     CHECK(contains(page, words));
   }
@@ -46,7 +46,62 @@ TEST_CASE("bench's and verify's pages") {
   CHECK(contains(verify, "as launched"));
   CHECK(contains(verify, "0 differing"));
   CHECK(contains(verify, ">from 1</th>"));
+  CHECK(contains(verify, "What was compared"));
+  CHECK(contains(verify, "class=\"same chosen\""));
+  CHECK_FALSE(contains(verify, "Times of the tuning table"));
   CHECK(world.run({"verify", "--op", "rms_norm", "-n", "256", "--report", "/dev/null/x.html"}).status == 2);
+}
+
+TEST_CASE("verify's page has the times, the price and the bandwidth that the table knows") {
+  CommandWorld world;
+  world.json({"tune", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1", "--seconds", "1", "--max-candidates", "1",
+              "--output", world.path("t.jsonl")});
+  Json record = Json::parse(read_text(world.path("t.jsonl")));
+  const auto range = [](int first, const char* schedule, double microseconds, double any_fold) {
+    return Json{{"first_tokens", first}, {"schedule", schedule}, {"microseconds", microseconds}, {"measured_tokens", first},
+                {"any_fold_microseconds", any_fold}};
+  };
+  record["ranges"] = {range(1, "cpu width=8 memory=cached", 2100, 2000), range(64, "cpu width=4 memory=cached", 42000, 40000)};
+  write_text(world.path("t.jsonl"), record.dump() + "\n");
+  world.set("ISOFOLD_TABLES", world.path("t.jsonl"));
+  world.json({"verify", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..8", "--report", world.path("verify.html")});
+  const std::string page = checked_page(world.path("verify.html"));
+  for (const char* words : {"Times of the tuning table", "t.jsonl:1</code>", "<td>42000</td>",
+                            "takes 1.05 times", "1.050 in the geometric mean", "Bandwidth, GB/s", "Copy of as many bytes"}) {
+    CAPTURE(words);
+    CHECK(contains(page, words));
+  }
+}
+
+TEST_CASE("schedules that cannot run fail the check and are named, the others are compared") {
+  CommandWorld world;
+  world.json({"bundle", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..257", "--output", world.path("norm.bundle")});
+  world.set("ISOFOLD_BUNDLES", world.path("norm.bundle"));
+  world.set("ISOFOLD_REQUIRE", "bundled");
+  const Json json = world.json({"verify", "--op", "rms_norm", "-n", "256", "--device", "cpu", "--tokens", "1..8", "--all-schedules", "--report",
+                                world.path("verify.html")}, 1);
+  CHECK(json.at("passed") == false);
+  CHECK(json.at("differing") == 0);
+  std::size_t refused = 0;
+  for (const Json& part : json.at("results")[0].at("parts")) {
+    refused += part.at("refused").size();
+    CHECK(part.at("launches") == part.at("planned_launches"));
+  }
+  CHECK(refused > 0);
+  const std::string page = checked_page(world.path("verify.html"));
+  CHECK(contains(page, std::to_string(refused) + " schedules did not run"));
+  CHECK(contains(page, "<td class=\"refused\">did not run</td>"));
+  CHECK(contains(page, "class=\"same"));
+}
+
+TEST_CASE("stored hashes have a page, too") {
+  const CommandWorld world;
+  const std::string file = world.path("hashes.jsonl");
+  world.json({"verify", "--op", "rms_norm", "-n", "64", "--device", "cpu", "--tokens", "1", "--write-hashes", file});
+  world.json({"verify", "--hashes", file, "--device", "cpu", "--report", world.path("hashes.html")});
+  const std::string page = checked_page(world.path("hashes.html"));
+  CHECK(contains(page, "0 of 1 stored hashes differ."));
+  CHECK(contains(page, "rms_norm N=64 bf16"));
 }
 
 TEST_CASE("inspect's page has the kernel's text and says why its schedule runs") {

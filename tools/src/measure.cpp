@@ -4,14 +4,12 @@
 #include <isofold/error.hpp>
 #include <isofold/tuner.hpp>
 
-#include <fmt/chrono.h>
-
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <optional>
 
 #include "baselines.hpp"
+#include "description.hpp"
 #include "host_costs.hpp"
 #include "numbers.hpp"
 #include "operator_impl.hpp"
@@ -87,17 +85,8 @@ class Bench {
         impl_(*runtime.impl()),
         problem_(problem),
         progress_(console),
-        op_(runtime.make_operator(problem.spec, problem.fold)) {
-    result_.title = title_of(problem.spec);
-    result_.spec = text(problem.spec);
-    result_.fold = text(problem.fold);
-    result_.bits_id = bits_id(problem.spec, problem.fold);
-    result_.device = runtime.device_name();
-    result_.device_name = runtime.device().name;
-    result_.environment = runtime.impl()->environment();
-    result_.date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)));
-    result_.gpu = impl_.is_gpu();
-    result_.bytes_per_token = bytes_moved(problem.spec, 2) - bytes_moved(problem.spec, 1);
+        op_(runtime.make_operator(problem.spec, problem.fold)),
+        result_(description_of(runtime, problem)) {
     result_.tokens = parse_tokens(options.tokens);
   }
 

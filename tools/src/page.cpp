@@ -43,6 +43,9 @@ pre.listing{white-space:pre;overflow-x:auto;max-height:70vh}
 .q2{background:color-mix(in srgb,var(--isofold) 21%,transparent)}
 .q3{background:color-mix(in srgb,var(--isofold) 12%,transparent)}
 .q4{background:color-mix(in srgb,var(--isofold) 5%,transparent)}
+.same{background:color-mix(in srgb,var(--triton) 30%,transparent)}
+.differs{background:color-mix(in srgb,var(--compile) 45%,transparent);font-weight:700}
+.refused{background:repeating-linear-gradient(135deg,transparent 0 4px,color-mix(in srgb,var(--compile) 30%,transparent) 4px 8px)}
 .chosen{font-weight:700;outline:2px solid var(--isofold);outline-offset:-2px}
 .good{color:var(--triton);font-weight:600}
 .bad{color:var(--compile);font-weight:600}
@@ -53,7 +56,7 @@ dt{font-weight:600;font-size:.9rem;margin-top:8px}
 dd{margin:0}
 code{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 pre{white-space:pre-wrap;background:var(--box);border:1px solid var(--rule);border-radius:6px;padding:12px}
-@media (max-width:640px){svg.wide{display:none}svg.narrow{display:block}main{padding:20px 12px 40px}.facts th{white-space:normal}.map tbody th.left{white-space:normal;min-width:9em}h1{font-size:1.3rem}}
+@media (max-width:640px){svg.wide{display:none}svg.narrow{display:block}main{padding:20px 12px 40px}.facts th{white-space:normal}.map tbody th.left{white-space:normal;min-width:10.5em}h1{font-size:1.3rem}}
 )";
 
 }  // namespace

@@ -1,4 +1,3 @@
-#include <isofold/codegen/cost_model.hpp>
 #include <isofold/error.hpp>
 #include <isofold/tuner.hpp>
 
@@ -6,7 +5,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "baselines.hpp"
 #include "commands.hpp"
 #include "files.hpp"
 #include "launch_record.hpp"
@@ -16,6 +14,7 @@
 #include "room.hpp"
 #include "runtime_impl.hpp"
 #include "target.hpp"
+#include "tuned_times.hpp"
 
 namespace isofold::tools {
 namespace {
@@ -91,16 +90,6 @@ Json to_json(const Timing& timing) {
           {"stage", timing.stage}};
 }
 
-/// What the record has for a token count that was measured.
-const Timing& chosen(const TokenResult& result, const TableRecord& record) {
-  const TableRange* range = &record.ranges.front();
-  for (const TableRange& next : record.ranges)
-    if (next.first_tokens <= result.tokens) range = &next;
-  for (const Timing& timing : result.timings)
-    if (timing.schedule == range->schedule) return timing;
-  throw InternalError("the record chooses a schedule that was not measured: " + text(range->schedule));
-}
-
 /// The fastest of the others, relative to what was chosen; "-" when they were measured less well.
 std::string runner_up(const TokenResult& result, const Timing& best) {
   for (const Timing& timing : result.timings)
@@ -142,36 +131,6 @@ void print(const Console& console, const TuneResult& result, bool folds) {
                  text(best.schedule)});
   }
   table.print(console);
-}
-
-/// What was measured as lines of a chart, beside a copy that is measured now.
-BenchResult times_of(const Runtime& runtime, const Problem& problem, const TuneResult& result) {
-  BenchResult times;
-  times.title = title_of(problem.spec);
-  times.spec = text(problem.spec);
-  times.fold = text(problem.fold);
-  times.bits_id = bits_id(problem.spec, problem.fold);
-  times.device = runtime.device_name();
-  times.device_name = runtime.device().name;
-  times.environment = runtime.impl()->environment();
-  times.date = result.record.environment.substr(result.record.environment.rfind(' ') + 1);
-  times.gpu = runtime.impl()->is_gpu();
-  times.bytes_per_token = bytes_moved(problem.spec, 2) - bytes_moved(problem.spec, 1);
-  BenchLine own{"isofold", "Isofold", {}, {}, {}, {}}, any{"any_fold", "Fold free per token count", {}, {}, {}, {}},
-      copy{"copy", "Copy of as many bytes", {}, {}, {}, {}};
-  constexpr TimingEffort effort{
-      .replay_microseconds = 500, .min_samples = 5, .max_samples = 20, .enough_spread = 0.01, .seconds = 0.3};
-  for (const TokenResult& one : result.tokens) {
-    times.tokens.push_back(one.tokens);
-    own.kernel.push_back(chosen(one, result.record).microseconds);
-    own.detail.push_back(text(chosen(one, result.record).schedule));
-    any.kernel.push_back(one.best_any_fold.microseconds > 0 ? one.best_any_fold.microseconds : -1);
-    copy.kernel.push_back(measure_copy(*runtime.impl(), bytes_moved(problem.spec, one.tokens), effort).microseconds);
-  }
-  times.lines = {own};
-  if (was_measured(any)) times.lines.push_back(any);
-  times.lines.push_back(copy);
-  return times;
 }
 
 /// Runs the tuner for one problem and writes its record.
@@ -226,7 +185,7 @@ Json tune_one(const Console& console, const TuneArguments& options, const Runtim
   console.line();
   rejected += result.rejected;
 
-  if (!options.report.empty() && write) sections += operator_report(times_of(runtime, problem, result), map_of(result));
+  if (!options.report.empty() && write) sections += operator_report(tuned_times(runtime, problem, result), map_of(result));
   Json tokens = Json::array();
   for (const TokenResult& one : result.tokens) tokens.push_back(to_json(one, result.record, options.folds));
   return {{"spec", text(problem.spec)},

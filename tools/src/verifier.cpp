@@ -8,6 +8,7 @@
 #include <isofold/error.hpp>
 #include <mutex>
 
+#include "console.hpp"
 #include "parallel.hpp"
 #include "runtime_impl.hpp"
 
@@ -115,7 +116,7 @@ const std::byte* Verifier::fetch(const Rows& rows, std::size_t first, std::size_
   return static_cast<const std::byte*>(pinned_->data());
 }
 
-void Verifier::check(const Launch& launch, std::int64_t tokens, const std::string& what) {
+Verifier::Checked Verifier::check(const Launch& launch, std::int64_t tokens) {
   // At least one row before and one behind the launch's rows, which it must leave alone.
   const std::int64_t first = period_ * (1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>((rows_ - tokens - 1) / period_))));
   const Spec& spec = pool_->problem().spec;
@@ -131,14 +132,18 @@ void Verifier::check(const Launch& launch, std::int64_t tokens, const std::strin
     fill(rows, rows.start(first - 1), static_cast<std::size_t>(tokens + 2) * rows.stride_bytes);
     outputs.push_back({rows.buffer->data() + rows.start(first), rows.stride * spec.outputs[t].groups});
   }
-  launch(queue_.stream(), inputs, outputs);
-  ++counts_.launches;
+  Checked checked;
+  checked.schedule = launch(queue_.stream(), inputs, outputs);
+  checked.counts.launches = 1;
   const std::string place =
-      fmt::format("{}, {} tokens, rows {} to {}", what, tokens, first, first + tokens - 1);
-  for (std::size_t output = 0; output < outputs_.size(); ++output) compare(output, first, tokens, place);
+      fmt::format("{}, {}, rows {} to {}", checked.schedule, counted(tokens, "token"), first, first + tokens - 1);
+  for (std::size_t output = 0; output < outputs_.size(); ++output)
+    compare(output, first, tokens, place, checked.counts);
+  return checked;
 }
 
-void Verifier::compare(std::size_t output, std::int64_t first, std::int64_t tokens, const std::string& what) {
+void Verifier::compare(std::size_t output, std::int64_t first, std::int64_t tokens, const std::string& what,
+                       VerifyCounts& total) {
   const Rows& rows = outputs_[output];
   const std::size_t row_bytes = pool_->output_row_bytes(output);
   const std::byte* actual =
@@ -163,18 +168,17 @@ void Verifier::compare(std::size_t output, std::int64_t first, std::int64_t toke
         count_row(output, position, row, expected, what, counts);
     }
     const std::lock_guard guard(mutex);
-    if (counts.first && counts_.first && counts_.first->launch == what &&
-        counts.first->row < counts_.first->row)
-      counts_.first = counts.first;
-    counts_.add(counts);
+    if (counts.first && total.first && total.first->output == counts.first->output && counts.first->row < total.first->row)
+      total.first = counts.first;
+    total.add(counts);
   };
-  const std::int64_t total = tokens + 2;
-  if (static_cast<std::size_t>(total) * rows.stride_bytes <= one_thread_bytes) return check_rows(0, total);
+  const std::int64_t fetched_rows = tokens + 2;
+  if (static_cast<std::size_t>(fetched_rows) * rows.stride_bytes <= one_thread_bytes) return check_rows(0, fetched_rows);
   const auto share =
       static_cast<std::int64_t>(std::max<std::size_t>(1, rows_at_once_bytes / std::max<std::size_t>(rows.stride_bytes, 1)));
-  for_each_parallel(static_cast<std::size_t>((total + share - 1) / share), [&](std::size_t item) {
+  for_each_parallel(static_cast<std::size_t>((fetched_rows + share - 1) / share), [&](std::size_t item) {
     const std::int64_t from = static_cast<std::int64_t>(item) * share;
-    check_rows(from, std::min(total, from + share));
+    check_rows(from, std::min(fetched_rows, from + share));
   });
 }
 

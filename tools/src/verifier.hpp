@@ -51,12 +51,16 @@ class Verifier {
   Verifier(const Verifier&) = delete;
   Verifier& operator=(const Verifier&) = delete;
 
-  using Launch = std::function<void(CUstream_st* stream, std::span<const ConstTensor> inputs,
-                                    std::span<const MutableTensor> outputs)>;
+  /// Gives the text of the schedule that it launched.
+  using Launch = std::function<std::string(CUstream_st* stream, std::span<const ConstTensor> inputs,
+                                           std::span<const MutableTensor> outputs)>;
+  struct Checked {
+    std::string schedule;
+    VerifyCounts counts;
+  };
   /// One launch over `tokens` (1 .. capacity) rows at a position that chance decides.
-  void check(const Launch& launch, std::int64_t tokens, const std::string& what);
+  Checked check(const Launch& launch, std::int64_t tokens);
 
-  const VerifyCounts& counts() const { return counts_; }
   const WorkQueue& queue() const { return queue_; }
 
  private:
@@ -74,7 +78,7 @@ class Verifier {
   void upload(const Rows& rows, std::size_t tensor);
   void fill(const Rows& rows, std::size_t first, std::size_t bytes) const;
   const std::byte* fetch(const Rows& rows, std::size_t first, std::size_t bytes);
-  void compare(std::size_t output, std::int64_t first, std::int64_t tokens, const std::string& what);
+  void compare(std::size_t output, std::int64_t first, std::int64_t tokens, const std::string& what, VerifyCounts& total);
   void count_row(std::size_t output, std::int64_t row, const std::byte* actual, const std::byte* expected,
                  const std::string& what, VerifyCounts& counts) const;
 
@@ -88,7 +92,6 @@ class Verifier {
   std::vector<std::int64_t> order_;  // pool row of each row
   std::vector<Rows> inputs_, outputs_;
   std::optional<PinnedBuffer> pinned_;
-  VerifyCounts counts_;
 };
 
 }  // namespace isofold::tools
