@@ -252,3 +252,108 @@ def test_a_forked_child_has_the_target_and_may_change_it(cpu):
             os._exit(0 if len(heard) == 2 else 3)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         """)
+
+
+def test_a_target_that_waits_does_not_keep_the_interpreter_from_ending(cpu):
+    done = run("""
+        began, never = threading.Event(), threading.Event()
+        def waits(level, text):
+            if threading.current_thread() is threading.main_thread(): return
+            began.set()
+            never.wait()
+        isofold.log_to(waits)
+        def work():
+            while True: isofold.Runtime("cpu")
+        threading.Thread(target=work, daemon=True).start()
+        assert began.wait(60)
+        """)
+    assert done.stderr == ""
+
+
+def test_a_target_that_goes_on_while_the_interpreter_ends(cpu):
+    """CPython has threads end that want its lock then; before 3.14 by unwinding their frames, those of C++ too."""
+    done = run("""
+        import builtins, time
+        began = threading.Event()
+        class Slow:
+            def __del__(self, sleep=time.sleep): sleep(1)
+        builtins.slow = Slow()  # goes late
+        def target(level, text):
+            if threading.current_thread() is threading.main_thread(): return
+            began.set()
+            time.sleep(0.5)
+        isofold.log_to(target)
+        def work():
+            while True: isofold.Runtime("cpu")
+        threading.Thread(target=work, daemon=True).start()
+        assert began.wait(60)
+        """)
+    assert done.stderr == ""
+
+
+def test_a_target_may_fork(cpu):
+    run("""
+        children = []
+        def target(level, text):
+            heard.append(text)
+            if len(heard) == 1: children.append(os.fork())
+        isofold.log_to(target)
+        def work():
+            while True: isofold.Runtime("cpu")
+        isofold.Runtime("cpu")
+        assert len(heard) == 2
+        if children[0] == 0:  # a process like any other: it ends under threads that are in a call
+            isofold.log_to(lambda level, text: None)
+            for _ in range(4): threading.Thread(target=work, daemon=True).start()
+            isofold.Runtime("cpu")
+        else:
+            assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+        """)
+
+
+def test_a_target_that_sets_another_one_while_it_goes(cpu):
+    class Target:
+        def __call__(self, level, text):
+            pass
+
+        def __del__(self):
+            isofold.log_to(lambda *message: heard.append(message), "info")
+
+    heard = []
+    isofold.log_to(Target())
+    isofold.log_to(None)
+    isofold.Runtime("cpu")
+    assert len(heard) == 1 and heard[0][0] == "info"
+
+
+def test_once_the_interpreter_ends_log_to_changes_nothing(cpu, broken_table):
+    done = run(f"""
+        class Target:
+            def __call__(self, level, text): pass
+            def __del__(self): isofold.log_to(target)
+        isofold.log_to(Target())  # goes when the interpreter ends
+        class Late:
+            def __del__(self): isofold.Runtime("cpu", tables=[{broken_table!r}])
+        import builtins
+        builtins.late = Late()
+        """)
+    assert done.stderr.count("isofold: warning: ") == 1 and "broken.jsonl" in done.stderr and done.stderr.count("\n") == 1
+    # A handler that was registered before isofold was imported runs after its own.
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(f"""
+                import atexit
+                def late():
+                    isofold.log_to(lambda *message: print("heard"))
+                    isofold.Runtime("cpu", tables=[{broken_table!r}])
+                atexit.register(late)
+                import isofold
+                """),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, "") and done.stderr.count("isofold: warning: ") == 1

@@ -25,8 +25,8 @@ def log_to(
     The target has the message when the call that gave it is back in Python, also when it raises. Whichever thread is in Python first
     calls the target, the main thread between any two of its steps, as it calls a signal's handler: a lock that the target takes has to
     be one that its holder may take again, as those of logging are. Messages of Isofold's own threads come to the main thread. The target may
-    use Isofold itself. What it raises goes to sys.unraisablehook. When the interpreter ends, messages go to standard error again.
-    Thread-safe.
+    use Isofold itself, and fork. What it raises goes to sys.unraisablehook. When the interpreter ends, messages go to standard error
+    again, whatever is asked here then; a target that waits in a daemon thread is not waited for. Thread-safe.
 
     Raises UsageError for another level, or one for standard error, which has ISOFOLD_LOG; TypeError for another target."""
     if target is None:

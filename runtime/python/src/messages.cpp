@@ -4,6 +4,7 @@
 #include <isofold/error.hpp>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
@@ -25,7 +26,9 @@ struct Message {
 std::atomic<Message*> newest{nullptr};
 std::atomic<LogLevel> wanted{LogLevel::off};
 std::atomic<bool> listening{false};
-PyObject* function = nullptr;  // guarded by the interpreter's lock, like every Python object
+// Guarded by the interpreter's lock, like every Python object.
+PyObject* function = nullptr;
+bool ended = false;
 
 void keep(LogLevel level, std::string_view text) {
   auto* const message = new Message{level, std::string(text), newest.load()};
@@ -39,25 +42,60 @@ void print(LogLevel level, std::string_view text) {
   static_cast<void>(std::fputs(line.c_str(), stderr));
 }
 
+/// Messages that were kept, the oldest first.
+Message* take_kept() {
+  Message* list = newest.exchange(nullptr);
+  Message* oldest = nullptr;
+  while (list != nullptr) {
+    Message* const before = std::exchange(list->before, oldest);
+    oldest = std::exchange(list, before);
+  }
+  return oldest;
+}
+
+void print_kept() {
+  for (Message* oldest = take_kept(); oldest != nullptr;) {
+    const std::unique_ptr<Message> message(std::exchange(oldest, oldest->before));
+    print(message->level, message->text);
+  }
+}
+
 void receive(LogLevel level, std::string_view text) {
-  if (!listening.load()) {
-    print(level, text);
-  } else if (level <= wanted.load()) {
-    keep(level, text);
-    // For a thread that never is in Python. Where too much is pending already, the next call delivers.
-    static_cast<void>(Py_AddPendingCall([](void*) { return deliver_messages(), 0; }, nullptr));
+  if (!listening.load()) return print(level, text);
+  if (level > wanted.load()) return;
+  keep(level, text);
+  if (!listening.load()) return print_kept();  // since just now: nobody else may look any more
+  // For a thread that never is in Python. Where too much is pending already, the next call delivers.
+  static_cast<void>(Py_AddPendingCall([](void*) { return deliver_messages(), 0; }, nullptr));
+}
+
+/// The function may wait for as long as it likes: no interpreter waits for it that ends. Before 3.14 CPython ends a thread that
+/// wants the interpreter's lock then, and unwinds its frames as an exception does. Here it stays, before the first frame of C++
+/// that has something to destroy.
+void call(PyObject* called, PyObject* level, PyObject* text) {
+  try {
+    PyObject* const result = level == nullptr || text == nullptr ? nullptr : PyObject_CallFunctionObjArgs(called, level, text, nullptr);
+    if (result == nullptr) PyErr_WriteUnraisable(called);
+    Py_XDECREF(result);
+  } catch (...) {
+    for (;;) pause();
   }
 }
 
 void deliver(const Message& message) {
   const nb::object called = nb::borrow(function);
-  try {
-    const nb::object text = nb::steal(PyUnicode_DecodeUTF8(message.text.data(), static_cast<Py_ssize_t>(message.text.size()), "replace"));
-    if (!text.is_valid()) throw nb::python_error();
-    called(nb::str(name_of(message.level).data()), text);
-  } catch (nb::python_error& error) {
-    error.discard_as_unraisable(called);
-  }
+  const nb::object level = nb::steal(PyUnicode_FromString(name_of(message.level).data()));
+  const nb::object text = nb::steal(PyUnicode_DecodeUTF8(message.text.data(), static_cast<Py_ssize_t>(message.text.size()), "replace"));
+  call(called.ptr(), level.ptr(), text.ptr());
+}
+
+/// Gives the function up.
+void stop_listening() {
+  deliver_messages();  // to whom they were meant for
+  listening.store(false);
+  PyObject* const before = std::exchange(function, nullptr);
+  print_kept();
+  Py_XDECREF(before);
 }
 
 LogLevel level_of(const std::string& name) {
@@ -77,13 +115,7 @@ void deliver_messages() noexcept {
   if (newest.load() == nullptr) [[likely]]
     return;
   const nb::error_scope kept;
-  Message* list = newest.exchange(nullptr);
-  Message* oldest = nullptr;
-  while (list != nullptr) {
-    Message* const before = std::exchange(list->before, oldest);
-    oldest = std::exchange(list, before);
-  }
-  while (oldest != nullptr) {
+  for (Message* oldest = take_kept(); oldest != nullptr;) {
     const std::unique_ptr<Message> message(std::exchange(oldest, oldest->before));
     if (function != nullptr)
       deliver(*message);
@@ -93,9 +125,8 @@ void deliver_messages() noexcept {
 }
 
 void end_messages() noexcept {
-  listening.store(false);
-  deliver_messages();
-  Py_CLEAR(function);
+  ended = true;
+  stop_listening();
 }
 
 void bind_messages(nb::module_& m) {
@@ -104,13 +135,14 @@ void bind_messages(nb::module_& m) {
       [](const nb::object& called, const std::string& level) {
         const LogLevel now = level_of(level);
         deliver_messages();  // to whom they were meant for
+        if (ended) return;
         wanted.store(now);
         PyObject* const before = std::exchange(function, nb::object(called).release().ptr());
         listening.store(true);
         Py_XDECREF(before);
       },
       nb::arg("function"), nb::arg("level"));
-  m.def("_log_to_standard_error", &end_messages);
+  m.def("_log_to_standard_error", &stop_listening);
 }
 
 }  // namespace isofold::python

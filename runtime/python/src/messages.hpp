@@ -10,9 +10,10 @@ namespace isofold::python {
 void use_messages(RuntimeOptions& options);
 
 /// Gives kept messages to the function. The caller has the interpreter's lock. An exception of the function goes to sys.unraisablehook.
+/// A thread that the interpreter ends meanwhile does not come back from here.
 void deliver_messages() noexcept;
 
-/// From now on messages are lines on standard error.
+/// From now on messages are lines on standard error, whatever isofold.log_to is asked: the interpreter ends.
 void end_messages() noexcept;
 
 void bind_messages(nanobind::module_& m);

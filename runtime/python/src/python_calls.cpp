@@ -37,8 +37,8 @@ WithoutGil::WithoutGil() {
 WithoutGil::~WithoutGil() {
   stay_if_closing();
   PyEval_RestoreThread(state_);
-  deliver_messages();  // still counted: the interpreter does not end this thread in it
   calls.fetch_sub(1);
+  deliver_messages();  // not counted: a function that waits does not keep the interpreter from ending
 }
 
 void finish_calls() {
