@@ -12,6 +12,8 @@ namespace {
 constexpr int long_share = 32;
 /// Registers that one block can have, on every architecture from sm_80.
 constexpr int registers_per_block = 65536;
+/// Estimates above it spilled with the 255 registers that a thread can have.
+constexpr int most_estimated_registers = 216;
 /// Longer shares than this leave too few threads per row to be worth trying.
 constexpr int longest_share = 128;
 /// From here on clusters of 16 blocks are tried, and threads whose share is a loop.
@@ -20,17 +22,30 @@ constexpr std::int64_t long_row = 65536;
 constexpr std::int64_t longest_cluster_row = 524288;
 /// The code of more, all written out, takes many seconds to compile, and more blocks were always faster.
 constexpr int most_segments_of_a_warp = 16;
+/// The parts of a multiprocessor that warps and registers are dealt out to.
+constexpr int partitions = 4;
 /// Registers of a block that its lanes' chains take at most: 16 of each of 1024 threads.
 constexpr int most_chain_registers = 16384;
 /// Above it calls wait in shared memory where that lets more blocks in; shorter rows have blocks enough.
 constexpr std::int64_t shortest_shared_calls = 16384;
+
+/// Registers of a thread when so many blocks are on a multiprocessor.
+int registers_of(const DeviceTraits& device, int resident, int threads) {
+  const int warps = (resident * ((threads + 31) / 32) + partitions - 1) / partitions;
+  return device.registers_per_multiprocessor / partitions / (32 * warps) / 8 * 8;
+}
+
+/// Blocks on a multiprocessor whose threads have so many registers.
+int resident_with(const DeviceTraits& device, int registers, int threads) {
+  return device.registers_per_multiprocessor / partitions / (32 * registers) * partitions / ((threads + 31) / 32);
+}
 
 /// More blocks on a multiprocessor than the schedule's registers allow, with just as many calls in shared memory as that takes.
 void add_shared_calls(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
                       GpuSchedule schedule, int threads, int most) {
   constexpr int tried = 4;
   for (int resident = most + 1; resident <= std::min(most + tried, device.threads_per_multiprocessor / threads); ++resident) {
-    const int registers = device.registers_per_multiprocessor / (resident * threads) / 8 * 8;
+    const int registers = registers_of(device, resident, threads);
     schedule.resident_blocks = resident;
     for (schedule.shared_calls = 1;; ++schedule.shared_calls) {
       const PlanResult plan = make_plan(spec, fold, schedule, device);
@@ -57,19 +72,18 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
   const PlanResult plan = make_plan(spec, fold, schedule, device);
   if (!plan) return;
   if (is_crowded(plan.value())) return;
-  if (schedule.staging != Staging::registers) {
-    out.push_back(plan.value());
-    return;
-  }
   const int threads = gpu_shape(plan.value()).block_threads;
   const int registers = (estimated_registers(plan.value()) + 7) / 8 * 8;
-  const bool fits = registers * threads <= registers_per_block;  // would spill otherwise
+  if (schedule.staging != Staging::registers) {
+    if (registers <= most_estimated_registers) out.push_back(plan.value());
+    return;
+  }
+  const bool fits = registers * threads <= registers_per_block && registers <= most_estimated_registers;  // would spill otherwise
   const bool one_segment = gpu_shape(plan.value()).segments_per_warp == 1;  // chains of several take the registers
-  if (spec.n > shortest_shared_calls && one_segment && keeps_more_than_it_carries(spec, fold))
-    add_shared_calls(out, spec, fold, device, schedule, threads, fits ? device.registers_per_multiprocessor / (registers * threads) : 0);
+  if (spec.n > shortest_shared_calls && one_segment && fold.leaf <= 8 && keeps_more_than_it_carries(spec, fold))
+    add_shared_calls(out, spec, fold, device, schedule, threads, fits ? resident_with(device, registers, threads) : 0);
   if (!fits) return;
-  const int most = std::clamp(std::min(device.registers_per_multiprocessor / (registers * threads),
-                                       device.threads_per_multiprocessor / threads), 1, 16);
+  const int most = std::clamp(std::min(resident_with(device, registers, threads), device.threads_per_multiprocessor / threads), 1, 16);
   for (int resident : {most, (most + 1) / 2}) {
     schedule.resident_blocks = resident;
     PlanResult bounded = make_plan(spec, fold, schedule, device);
@@ -78,11 +92,31 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
   }
 }
 
+/// Is there a column that the first pass does not read anyway?
+bool has_late_column(const Spec& spec) {
+  const auto by_pass = passes(spec);
+  std::vector<bool> read(spec.inputs.size(), by_pass.empty());
+  if (!by_pass.empty())
+    for (const int reduction : by_pass.front()) {
+      const auto needed = needed_by(spec, reduction);
+      for (std::size_t i = 0; i < needed.size(); ++i)
+        if (const Node& node = spec.nodes[i]; needed[i] && node.op == Op::input) read[static_cast<std::size_t>(node.tensor)] = true;
+    }
+  for (std::size_t i = 0; i < read.size(); ++i)
+    if (spec.inputs[i].extent == Extent::column && !read[i]) return true;
+  return false;
+}
+
+bool writes_rows(const Spec& spec) {
+  const auto level = levels(spec);
+  return std::any_of(spec.outputs.begin(), spec.outputs.end(),
+                     [&](const Output& output) { return level[static_cast<std::size_t>(output.value)] == Level::element; });
+}
+
 /// The memory side of a launch shape: where the row waits and how it is accessed.
 void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
                   GpuSchedule schedule) {
-  const bool has_column = std::any_of(spec.inputs.begin(), spec.inputs.end(),
-                                      [](const Tensor& t) { return t.extent == Extent::column; });
+  const bool has_column = has_late_column(spec);
   const std::int64_t threads = std::int64_t{schedule.threads_per_row} * schedule.blocks_per_row;
   const std::int64_t share = (leaves(fold, spec.n) + threads - 1) / threads * fold.leaf;
   const bool reads_once = reductions(spec).empty();
@@ -95,6 +129,9 @@ void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
       add_if_legal(out, spec, fold, device, schedule);
     }
     schedule.early_weights = false;
+  }
+  if (threads <= 32 && share > longest_share / 2 && writes_rows(spec)) return;  // spills, and was never the fastest
+  if (schedule.split != Split::workspace && !reads_once) {
     schedule.staging = Staging::shared;
     if (share >= long_share) add_if_legal(out, spec, fold, device, schedule);
   }

@@ -14,7 +14,8 @@ namespace {
 constexpr std::int64_t long_row = 65536;
 
 /// Registers of a thread that a batch of loaded leaves may fill: half of those that a full block leaves to a thread.
-int batch_words(int block_threads) { return std::min(64, 65536 / block_threads / 2 - 8); }
+constexpr int most_batch_words = 64;
+int batch_words(int block_threads) { return std::min(most_batch_words, 65536 / block_threads / 2 - 8); }
 
 }  // namespace
 
@@ -54,10 +55,8 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
         words += words_per_leaf(spec_.inputs[static_cast<std::size_t>(tensor)].dtype, fold_);
     };
     count(Extent::row);
-    if (spec_.n > long_row) {
-      count(Extent::column);
-      if (schedule_.blocks_per_row == 1) room -= chain_registers(plan);  // all the row's segments are one block's
-    }
+    if (spec_.n > long_row || room < most_batch_words) count(Extent::column);
+    if (spec_.n > long_row && schedule_.blocks_per_row == 1) room -= chain_registers(plan);  // all the row's segments are one block's
     while (batch_ > 1 && (batch_ * words > room || (!shape_.looped && shape_.leaves_per_thread % batch_ != 0))) --batch_;
   }
   keep_values();

@@ -12,7 +12,8 @@ namespace isofold {
 
 std::string quantized_input(const Quantize& quantize) { return quantize.scale_input ? ", scale: f32[scalar]" : ""; }
 
-std::string quantized_output(std::string_view operation, const Quantize& quantize, std::string_view value, std::string_view extent) {
+std::string quantized_output(std::string_view operation, const Quantize& quantize, std::string_view value, std::string_view extent,
+                             std::string_view factor) {
   if (quantize.dtype != DType::e4m3 && quantize.dtype != DType::i8)
     throw UsageError(fmt::format("{}: results are quantised to e4m3 or i8, not to {}", operation, name_of(quantize.dtype)));
   const std::string_view dtype = name_of(quantize.dtype);
@@ -25,9 +26,10 @@ std::string quantized_output(std::string_view operation, const Quantize& quantiz
     return fmt::format("y: {}{} = mul({}, {})", dtype, extent, value, 1 / *scale);
   }
   const bool e4m3 = quantize.dtype == DType::e4m3;
-  return fmt::format("amax = reduce_max(abs({0})); row_scale = max(div(amax, {1}), {2}); inverse = div(1, row_scale); "
+  const std::string amax = factor.empty() ? "amax" : fmt::format("mul(amax, {})", factor);
+  return fmt::format("amax = reduce_max(abs({0})); row_scale = max(div({5}, {1}), {2}); inverse = div({6}, row_scale); "
                      "y: {3}{4} = mul({0}, inverse); scale: f32 = row_scale",
-                     value, e4m3 ? 448 : 127, e4m3 ? e4m3_scale_floor : i8_scale_floor, dtype, extent);
+                     value, e4m3 ? 448 : 127, e4m3 ? e4m3_scale_floor : i8_scale_floor, dtype, extent, amax, factor.empty() ? "1" : factor);
 }
 
 Spec silu_and_mul_quant(const SiluAndMulQuantOptions& options) {

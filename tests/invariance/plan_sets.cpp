@@ -251,13 +251,15 @@ void add_named(std::vector<PlanSet>& sets, bool few) {
   int number = 0;
   for (const NamedOperator& named : named_operators()) {
     constexpr std::array<std::int64_t, 5> lengths{264, 1000, 777, 4096, 50};
-    for (std::int64_t n : std::set<std::int64_t>{few ? 264 : lengths[static_cast<std::size_t>(number % 5)], few ? 264 : 1}) {
+    constexpr std::array<std::int64_t, 3> long_lengths{4096, 20480, 8192};
+    const auto place = static_cast<std::size_t>(&named - named_operators().data());
+    for (std::int64_t n : std::set<std::int64_t>{few ? 264 : lengths[static_cast<std::size_t>(number % 5)], few ? long_lengths[place % 3] : 1}) {
       const DType dtype = dtypes[static_cast<std::size_t>(number++ % 3)];
       const Spec spec = named.make(n, dtype);
       sets.push_back(exposed({fmt::format("{} of {}", named.name, text(spec)), spec, default_fold(spec)}));
       if (takes_numbers(spec)) sets.back().numbers = hard_numbers;
       // Conversions to 8 bits differ from architecture to architecture.
-      sets.back().one_architecture = std::none_of(spec.outputs.begin(), spec.outputs.end(), [](const Output& o) { return size_of(o.dtype) == 1; });
+      sets.back().one_architecture = n > 264 || std::none_of(spec.outputs.begin(), spec.outputs.end(), [](const Output& o) { return size_of(o.dtype) == 1; });
     }
   }
   if (few) return;

@@ -11,6 +11,8 @@ namespace ISOFOLD_API isofold {
 
 /// How a result is stored in 8 bits. With a scale of the row's own, scale = max(amax / largest, floor), where amax is the
 /// row's largest magnitude and largest that of the dtype (448 or 127), and y = value * (1 / scale), rounded and saturated.
+/// Norms take their factor r (1 / root of the mean square) out of it: with value = x * weight, scale = max(amax * r / largest,
+/// floor) and y = value * (r / scale), so that amax and the mean square come from one pass.
 /// A row of zeros has the floor as its scale; a NaN among the values makes the scale NaN and every y the dtype's NaN (i8: 0);
 /// an infinite value makes it infinite, y NaN there (i8: 0) and a zero elsewhere. An infinity in a row that is normalised is
 /// the first case: its norm is NaN. With a given scale infinite values saturate (e4m3: at +-448; i8: at 127 and -128), NaN is
