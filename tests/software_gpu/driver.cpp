@@ -26,9 +26,11 @@ struct CUgraphExec_st {
   std::vector<Work> nodes;
 };
 struct CUstream_st {
+  CUcontext context = nullptr;
+  bool blocking = false;  // the null stream waits for it, and it for the null stream
   CUgraph recording = nullptr;
   CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
-  std::thread::id thread;
+  std::thread::id thread = {};
   bool invalidated = false;
 };
 struct CUevent_st {
@@ -89,10 +91,27 @@ CUresult potentially_unsafe() {
   return result;
 }
 
+/// The captures that use of the null stream would have it wait for.
+std::vector<CUstream> captures_before_null_stream() {
+  std::vector<CUstream> found;
+  for (CUstream stream : captures)
+    if (stream->blocking && stream->context == current) found.push_back(stream);
+  return found;
+}
+
+/// What use of the null stream returns: it ends such captures.
+CUresult use_null_stream() {
+  const std::vector<CUstream> waited_for = captures_before_null_stream();
+  for (CUstream stream : waited_for) stream->invalidated = true;
+  return waited_for.empty() ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+}
+
 /// Runs `work` now, or records it while the stream is captured.
 CUresult enqueue(CUstream stream, Work work) {
   if (current == nullptr) return invalid_context;
   const std::unique_lock lock(mutex);
+  if (stream == nullptr)
+    if (const CUresult result = use_null_stream(); result != CUDA_SUCCESS) return result;
   if (stream == nullptr || stream->recording == nullptr) return work();
   if (stream->invalidated) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
   return stream->recording->nodes.push_back(std::move(work)), CUDA_SUCCESS;
@@ -234,23 +253,32 @@ SOFTWARE_CUDA cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction handle, 
   const std::lock_guard lock(mutex);
   state.launch = *config;
   for (unsigned index = 0; index < config->numAttrs; ++index) state.attributes[index] = config->attrs[index];
-  if (!function.library) return state.argument = *static_cast<int*>(arguments[0]), CUDA_SUCCESS;
   Work work;
-  const CUresult result = make_launch(function, *config, arguments, global_memory, work);
-  return result == CUDA_SUCCESS ? enqueue(config->hStream, std::move(work)) : result;
+  if (function.library) {
+    if (const CUresult result = make_launch(function, *config, arguments, global_memory, work); result != CUDA_SUCCESS) return result;
+  } else {
+    work = [argument = *static_cast<int*>(arguments[0])] { return state.argument = argument, CUDA_SUCCESS; };
+  }
+  return enqueue(config->hStream, std::move(work));
 }
 
-SOFTWARE_CUDA cuStreamCreate(CUstream* stream, unsigned) { return make(stream, state.streams); }
+SOFTWARE_CUDA cuStreamCreate(CUstream* stream, unsigned flags) {
+  const CUresult result = make(stream, state.streams);
+  if (result == CUDA_SUCCESS) **stream = {.context = current, .blocking = (flags & CU_STREAM_NON_BLOCKING) == 0};
+  return result;
+}
 SOFTWARE_CUDA cuStreamDestroy_v2(CUstream stream) { return release(stream, state.streams); }
 SOFTWARE_CUDA cuStreamSynchronize(CUstream stream) {
+  const std::lock_guard lock(mutex);
   if (stream != nullptr && stream->recording != nullptr) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-  const CUresult result = potentially_unsafe();
+  CUresult result = stream == nullptr ? use_null_stream() : CUDA_SUCCESS;
+  if (result == CUDA_SUCCESS) result = potentially_unsafe();
   return result == CUDA_SUCCESS ? in_context(state.waits, 1) : result;
 }
 SOFTWARE_CUDA cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status) {
   const std::lock_guard lock(mutex);
-  if (stream == nullptr) return *status = state.null_stream_capture, CUDA_SUCCESS;
-  *status = stream->recording == nullptr ? CU_STREAM_CAPTURE_STATUS_NONE
+  if (stream == nullptr && !captures_before_null_stream().empty()) return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+  *status = stream == nullptr || stream->recording == nullptr ? CU_STREAM_CAPTURE_STATUS_NONE
             : stream->invalidated        ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
                                          : CU_STREAM_CAPTURE_STATUS_ACTIVE;
   return CUDA_SUCCESS;
@@ -258,12 +286,18 @@ SOFTWARE_CUDA cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status
 SOFTWARE_CUDA cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode) {
   const std::lock_guard lock(mutex);
   if (stream == nullptr || stream->recording != nullptr) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-  *stream = {.recording = new CUgraph_st(), .mode = mode, .thread = std::this_thread::get_id()};
+  *stream = {.context = stream->context,
+             .blocking = stream->blocking,
+             .recording = new CUgraph_st(),
+             .mode = mode,
+             .thread = std::this_thread::get_id()};
   captures.push_back(stream);
   return CUDA_SUCCESS;
 }
 SOFTWARE_CUDA cuStreamEndCapture(CUstream stream, CUgraph* graph) {
   const std::lock_guard lock(mutex);
+  if (stream == nullptr || stream->recording == nullptr) return illegal_state;
+  if (stream->mode != CU_STREAM_CAPTURE_MODE_RELAXED && stream->thread != std::this_thread::get_id()) return wrong_capture_thread;
   std::erase(captures, stream);
   *graph = std::exchange(stream->recording, nullptr);
   if (!stream->invalidated) return in_context(state.graphs, 1);

@@ -209,6 +209,67 @@ TEST_CASE("device memory") {
                        UsageError);
 }
 
+TEST_CASE("the software GPU captures as strictly as a driver") {
+  const Gpu gpu;
+  const auto context = std::make_shared<const Context>(gpu.driver, 0), other_context = std::make_shared<const Context>(gpu.driver, 1);
+  const Stream apart(context);
+  const DeviceBuffer buffer(context, 8);
+  const CurrentContext current(*context);
+  const FunctionTable& api = gpu.driver->api();
+  const auto begin = reinterpret_cast<CUdeviceptr>(buffer.data());
+  const auto fill = [&](CUstream stream) { return api.cuMemsetD8Async(begin, 1, 8, stream); };
+  CUstream blocking = nullptr;
+  REQUIRE(api.cuStreamCreate(&blocking, 0) == CUDA_SUCCESS);
+  CUgraph graph = nullptr;
+  const auto end = [&](CUstream stream) {
+    const CUresult result = api.cuStreamEndCapture(stream, &graph);
+    if (result == CUDA_SUCCESS) api.cuGraphDestroy(graph);
+    return result;
+  };
+  const auto status = [&](CUstream stream) {
+    CUstreamCaptureStatus now = CU_STREAM_CAPTURE_STATUS_NONE;
+    CHECK(api.cuStreamIsCapturing(stream, &now) == CUDA_SUCCESS);
+    return now;
+  };
+  CHECK(api.cuStreamBeginCapture_v2(nullptr, CU_STREAM_CAPTURE_MODE_RELAXED) == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+  CHECK(end(nullptr) == illegal_state);
+  CHECK(end(blocking) == illegal_state);
+
+  // The null stream waits for blocking streams, in whatever mode they are captured: use of it ends their captures.
+  for (const CUstreamCaptureMode mode : {CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, CU_STREAM_CAPTURE_MODE_RELAXED}) {
+    REQUIRE(api.cuStreamBeginCapture_v2(blocking, mode) == CUDA_SUCCESS);
+    CUstreamCaptureStatus unknown{};
+    CHECK(api.cuStreamIsCapturing(nullptr, &unknown) == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    {
+      const CurrentContext elsewhere(*other_context);
+      CHECK(status(nullptr) == CU_STREAM_CAPTURE_STATUS_NONE);
+    }
+    CHECK(status(blocking) == CU_STREAM_CAPTURE_STATUS_ACTIVE);
+    CHECK(fill(apart.get()) == CUDA_SUCCESS);
+    CHECK(status(blocking) == CU_STREAM_CAPTURE_STATUS_ACTIVE);
+    CHECK((mode == CU_STREAM_CAPTURE_MODE_GLOBAL ? api.cuStreamSynchronize(nullptr) : fill(nullptr)) == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    CHECK(status(blocking) == CU_STREAM_CAPTURE_STATUS_INVALIDATED);
+    CHECK(end(blocking) == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    CHECK(fill(nullptr) == CUDA_SUCCESS);
+  }
+
+  // It has nothing to do with others.
+  REQUIRE(api.cuStreamBeginCapture_v2(apart.get(), CU_STREAM_CAPTURE_MODE_GLOBAL) == CUDA_SUCCESS);
+  CHECK(status(nullptr) == CU_STREAM_CAPTURE_STATUS_NONE);
+  CHECK(fill(nullptr) == CUDA_SUCCESS);
+  std::jthread([&] {
+    const CurrentContext here(*context);
+    CHECK(end(apart.get()) == wrong_capture_thread);
+  }).join();
+  CHECK(end(apart.get()) == CUDA_SUCCESS);
+  REQUIRE(api.cuStreamBeginCapture_v2(apart.get(), CU_STREAM_CAPTURE_MODE_RELAXED) == CUDA_SUCCESS);
+  std::jthread([&] {
+    const CurrentContext here(*context);
+    CHECK(end(apart.get()) == CUDA_SUCCESS);
+  }).join();
+  CHECK(api.cuStreamDestroy_v2(blocking) == CUDA_SUCCESS);
+}
+
 TEST_CASE("a launch passes its shape, attributes and arguments") {
   const Gpu gpu;
   const auto context = std::make_shared<const Context>(gpu.driver, 0);
