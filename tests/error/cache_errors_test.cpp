@@ -20,6 +20,7 @@
 #include "runtime_impl.hpp"
 #include "support/call.hpp"
 #include "support/error_text.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace isofold;
 using namespace isofold::testing;
@@ -29,16 +30,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Folder {
-  Folder() {
-    setenv("ISOFOLD_LOG", "off", 1);
-    std::string name = (fs::temp_directory_path() / "isofold-error-XXXXXX").string();
-    path = mkdtemp(name.data());
-  }
-  ~Folder() {
-    chmod(path.c_str(), 0700);
-    fs::remove_all(path);
-  }
-  fs::path path;
+  Folder() { setenv("ISOFOLD_LOG", "off", 1); }
+  ~Folder() { chmod(path.c_str(), 0700); }
+  TemporaryFolder whole;
+  fs::path path = whole.path();
 };
 
 /// What is written to stderr while it lives: the runtime's warnings.

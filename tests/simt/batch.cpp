@@ -1,7 +1,6 @@
 #include "simt/batch.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <stdexcept>
 
@@ -17,18 +16,9 @@ std::vector<HostSource> host_sources(const std::vector<CudaSource>& sources) {
 }  // namespace
 
 Batch::Batch(const std::vector<CudaSource>& sources) {
-  std::string folder = (std::filesystem::temp_directory_path() / "isofold-simt-XXXXXX").string();
-  if (!mkdtemp(folder.data())) throw std::runtime_error("no temporary folder could be made: " + folder);
-  folder_ = folder;
-  const auto library = folder_ / "batch.so";
+  const std::string library = folder_ / "batch.so";
   warnings_ = compile_host_library(host_sources(sources), library);
   library_.emplace(library);
-}
-
-Batch::~Batch() {
-  library_.reset();
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 std::string Batch::run(std::size_t source, const std::string& entry, Launch launch, void** arguments,

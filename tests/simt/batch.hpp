@@ -3,7 +3,6 @@
 #include <isofold/codegen/plan.hpp>
 
 #include <cstddef>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "simt/host_library.hpp"
 #include "simt/scheduler.hpp"
 #include "support/call.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace isofold::simt {
 
@@ -22,7 +22,6 @@ class Batch {
   explicit Batch(const std::vector<CudaSource>& sources);
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
-  ~Batch();
 
   /// What the compiler warned of: a generated kernel holds no variable, constant or helper that it does not
   /// use.
@@ -33,7 +32,7 @@ class Batch {
                   std::span<const GlobalRange> memory);
 
  private:
-  std::filesystem::path folder_;
+  testing::TemporaryFolder folder_;
   std::string warnings_;
   std::optional<HostLibrary> library_;
   Scheduler scheduler_;

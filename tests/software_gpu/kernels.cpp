@@ -1,12 +1,11 @@
 #include "kernels.hpp"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <cstdio>
-#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <stdexcept>
+
+#include "support/temporary_folder.hpp"
 
 namespace isofold::software_gpu {
 namespace {
@@ -36,15 +35,12 @@ CUresult run(const simt::HostLibrary& library, const std::string& name, simt::La
 
 std::shared_ptr<const simt::HostLibrary> load_kernels(std::string_view host_code) {
   // A file of its own name: the loader gives back what it already has under a name.
-  std::string path = (std::filesystem::temp_directory_path() / "isofold-kernels-XXXXXX").string();
-  const int file = mkstemp(path.data());
-  if (file < 0) throw std::runtime_error("no temporary file could be made: " + path);
-  const std::shared_ptr<const int> removed(&file, [&path](const int* descriptor) {
-    close(*descriptor);
-    unlink(path.c_str());
-  });
-  if (write(file, host_code.data(), host_code.size()) != static_cast<ssize_t>(host_code.size()))
-    throw std::runtime_error("kernels cannot be written to " + path);
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "kernels.so";
+  std::ofstream file(path, std::ios::binary);
+  file.write(host_code.data(), static_cast<std::streamsize>(host_code.size()));
+  file.close();
+  if (!file) throw std::runtime_error("kernels cannot be written to " + path);
   return std::make_shared<const simt::HostLibrary>(path);
 }
 

@@ -3,10 +3,9 @@
 // but ISOFOLD_NVRTC names this one: SOFTWARE_GPU_NVRTC takes its place. A text that contains what SOFTWARE_GPU_REJECTS says does
 // not compile; one that contains what SOFTWARE_GPU_SPOILS says becomes an image that does not load.
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <charconv>
-#include <filesystem>
+#include <cstdlib>
 #include <fstream>
 #include <isofold/error.hpp>
 #include <iterator>
@@ -19,6 +18,7 @@
 #include "nvrtc.hpp"
 #include "settings.hpp"
 #include "simt/host_library.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace {
 
@@ -55,14 +55,8 @@ std::vector<std::string> entries_of(const std::string& text) {
 
 /// A shared object with the program's kernels.
 std::string host_code(const Program& program) {
-  namespace fs = std::filesystem;
-  std::string folder = (fs::temp_directory_path() / "isofold-software-gpu-XXXXXX").string();
-  if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("no temporary folder could be made: " + folder);
-  const std::shared_ptr<const std::string> removed(&folder, [](const std::string* path) {
-    std::error_code ignored;
-    fs::remove_all(*path, ignored);
-  });
-  const fs::path library = fs::path(folder) / "kernels.so";
+  const testing::TemporaryFolder folder;
+  const std::string library = folder / "kernels.so";
   const simt::HostSource source{program.text, program.name, entries_of(program.text)};
   simt::compile_host_library({&source, 1}, library);
   std::ifstream in(library, std::ios::binary);

@@ -1,11 +1,9 @@
 #include "command.hpp"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 #include <isofold/codegen/cpu_backend.hpp>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -14,8 +12,6 @@
 #include "support/error_text.hpp"
 
 namespace isofold::testing {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -28,15 +24,8 @@ std::string line_of(const std::vector<std::string>& arguments) {
 }  // namespace
 
 CommandWorld::CommandWorld() {
-  folder_ = (fs::temp_directory_path() / "isofold-tools-test-XXXXXX").string();
-  if (mkdtemp(folder_.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  set("HOME", folder_);
-  set("XDG_CACHE_HOME", folder_ + "/xdg");
-}
-
-CommandWorld::~CommandWorld() {
-  std::error_code error;
-  fs::remove_all(folder_, error);
+  set("HOME", folder_.path());
+  set("XDG_CACHE_HOME", folder_ / "xdg");
 }
 
 tools::ProgramResult CommandWorld::run(std::vector<std::string> arguments) const {

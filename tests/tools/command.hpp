@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "programs.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace isofold::testing {
 
@@ -16,10 +17,9 @@ class CommandWorld {
   CommandWorld();
   CommandWorld(const CommandWorld&) = delete;
   CommandWorld& operator=(const CommandWorld&) = delete;
-  ~CommandWorld();
 
   /// A path inside the folder, which goes with the object.
-  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string path(const std::string& name) const { return folder_ / name; }
   void set(const std::string& variable, const std::string& value) {
     variables_.push_back(variable + "=" + value);
   }
@@ -33,7 +33,7 @@ class CommandWorld {
   std::string show(const std::string& what, const std::string& device) const;
 
  private:
-  std::string folder_;
+  TemporaryFolder folder_;
   std::vector<std::string> variables_;
 };
 

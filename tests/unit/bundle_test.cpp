@@ -3,31 +3,20 @@
 #include <isofold/isofold.hpp>
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "support/error_text.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace isofold;
 using isofold::testing::contains;
+using isofold::testing::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
-
-class Folder {
- public:
-  Folder() : path_((fs::temp_directory_path() / "isofold-bundle-XXXXXX").string()) {
-    REQUIRE(mkdtemp(path_.data()) != nullptr);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 std::string read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -60,11 +49,11 @@ std::string error_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("what was written is found again, and equal contents are equal bytes") {
-  const Folder folder;
-  write_bundle(folder.file("a"), content(h100, std::string("co\0de", 5)));
-  write_bundle(folder.file("b"), content(h100, std::string("co\0de", 5)));
-  CHECK(read(folder.file("a")) == read(folder.file("b")));
-  const Bundle bundle(folder.file("a"));
+  const TemporaryFolder folder;
+  write_bundle(folder / "a", content(h100, std::string("co\0de", 5)));
+  write_bundle(folder / "b", content(h100, std::string("co\0de", 5)));
+  CHECK(read(folder / "a") == read(folder / "b"));
+  const Bundle bundle(folder / "a");
   CHECK(bundle.made_by() == "a test");
   CHECK(bundle.entries() == 1);
   const auto entry = bundle.find(bundle_key(plan, "source"));
@@ -75,16 +64,16 @@ TEST_CASE("what was written is found again, and equal contents are equal bytes")
 }
 
 TEST_CASE("of several bundles the last counts, the device itself before its architecture") {
-  const Folder folder;
+  const TemporaryFolder folder;
   DeviceTraits other = h100;
   other.name = "another_sm_90";
-  write_bundle(folder.file("h100"), content(h100, "1"));
-  write_bundle(folder.file("other"), content(other, "2"));
-  const Bundles both({folder.file("h100"), folder.file("other")}, false);
+  write_bundle(folder / "h100", content(h100, "1"));
+  write_bundle(folder / "other", content(other, "2"));
+  const Bundles both({folder / "h100", folder / "other"}, false);
   CHECK(*both.find(bundle_key(plan, "source"))->section("cubin") == "2");
   REQUIRE(both.choice(spec, fold, h100));
   CHECK(both.choice(spec, fold, h100)->device == text(h100));
-  CHECK(both.choice(spec, fold, h100)->ranges[0].origin == "bundle " + folder.file("h100") + " (a table)");
+  CHECK(both.choice(spec, fold, h100)->ranges[0].origin == "bundle " + folder / "h100" + " (a table)");
   DeviceTraits third = h100;
   third.name = "third_sm_90";
   CHECK(both.choice(spec, fold, third)->device == text(other));
@@ -93,27 +82,27 @@ TEST_CASE("of several bundles the last counts, the device itself before its arch
 }
 
 TEST_CASE("a range keeps the schedule for callers who have a workspace, and no other in its place") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const GpuSchedule split{.threads_per_row = 32, .blocks_per_row = 2, .split = Split::workspace, .staging = Staging::reread};
   BundleContent both = content(h100, "code");
   both.choices[0].ranges[0].with_workspace = split;
-  write_bundle(folder.file("both"), both);
-  const Bundle bundle(folder.file("both"));
+  write_bundle(folder / "both", both);
+  const Bundle bundle(folder / "both");
   REQUIRE(bundle.choices()[0].ranges[0].with_workspace);
   CHECK(*bundle.choices()[0].ranges[0].with_workspace == Schedule(split));
   BundleContent plain = content(h100, "code");
   plain.choices[0].ranges[0].with_workspace = schedule;
-  write_bundle(folder.file("plain"), plain);
-  CHECK(contains(error_of(folder.file("plain")), "needs a workspace where it must not"));
+  write_bundle(folder / "plain", plain);
+  CHECK(contains(error_of(folder / "plain"), "needs a workspace where it must not"));
   BundleContent wrong = content(h100, "code");
   wrong.choices[0].ranges[0].schedule = split;
-  write_bundle(folder.file("wrong"), wrong);
-  CHECK(contains(error_of(folder.file("wrong")), "needs a workspace where it must not"));
+  write_bundle(folder / "wrong", wrong);
+  CHECK(contains(error_of(folder / "wrong"), "needs a workspace where it must not"));
 }
 
 TEST_CASE("every byte of a bundle is checked: a changed one, a missing one, another kind of file") {
-  const Folder folder;
-  const std::string path = folder.file("a");
+  const TemporaryFolder folder;
+  const std::string path = folder / "a";
   write_bundle(path, content(h100, "code"));
   const std::string good = read(path);
   CHECK(error_of(path) == "");
@@ -132,6 +121,6 @@ TEST_CASE("every byte of a bundle is checked: a changed one, a missing one, anot
   write(path, good);
   fs::permissions(path, fs::perms::others_write, fs::perm_options::add);
   CHECK(contains(error_of(path), "everybody may write to it"));
-  CHECK(contains(error_of(folder.file("nothing")), "cannot be opened"));
+  CHECK(contains(error_of(folder / "nothing"), "cannot be opened"));
   CHECK(contains(error_of("/dev/null"), "it is not a file"));
 }

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/temporary_folder.hpp"
 #include "template_text.hpp"
 
 using namespace isofold;
@@ -104,17 +105,15 @@ TEST_CASE("markers are checked") {
 TEST_CASE("a folder of templates replaces the embedded ones, and its mistakes are the user's") {
   const Plan plan = some_plans().front();
   const std::string embedded = emit_cuda(plan).text;
-  const auto folder = std::filesystem::temp_directory_path() / "isofold_template_test";
-  std::filesystem::remove_all(folder);
-  std::filesystem::copy(ISOFOLD_TEMPLATE_FOLDER, folder);
-  use_template_folder(folder.string());
+  const isofold::testing::TemporaryFolder folder;
+  std::filesystem::copy(ISOFOLD_TEMPLATE_FOLDER, folder.path());
+  use_template_folder(folder.path());
   CHECK(emit_cuda(plan).text == embedded);
   std::ofstream(folder / "halve.cu.in", std::ios::app) << "// edited\n";
   std::ofstream(folder / "kernel.cu.in", std::ios::app) << "@mistake@\n";
   CHECK_THROWS_AS(emit_cuda(plan), UsageError);
   use_template_folder("");
   CHECK(emit_cuda(plan).text == embedded);
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("every named operator has one text for a plan, however often it is asked for") {

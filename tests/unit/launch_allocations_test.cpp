@@ -3,19 +3,17 @@
 
 #include <doctest/doctest.h>
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <new>
 #include <string>
 #include <vector>
+
+#include "support/temporary_folder.hpp"
 
 namespace {
 
@@ -76,10 +74,8 @@ TEST_CASE("a launch after prepare allocates nothing") {
 }
 
 TEST_CASE("nor does one that is recorded") {
-  std::string record = (std::filesystem::temp_directory_path() / "isofold-record-XXXXXX").string();
-  const int file = mkstemp(record.data());
-  REQUIRE(file >= 0);
-  close(file);
+  const isofold::testing::TemporaryFolder folder;
+  const std::string record = folder / "record.jsonl";
   constexpr std::int64_t tokens = 3;
   std::vector<std::uint16_t> x(64 * tokens, 0x3f80), y(x.size()), weight(64, 0x3f80);
   {
@@ -105,6 +101,4 @@ TEST_CASE("nor does one that is recorded") {
   std::ifstream lines(record);
   const std::string line{std::istreambuf_iterator<char>(lines), {}};
   CHECK(line.find("\"launches\":{\"3\":10}") != line.npos);
-  std::filesystem::remove(record);
-  std::filesystem::remove(record + ".lock");
 }

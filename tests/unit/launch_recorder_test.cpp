@@ -3,19 +3,17 @@
 #include <isofold/isofold.hpp>
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include "support/error_text.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace isofold;
 using isofold::testing::contains;
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -24,16 +22,10 @@ const std::string device = text(*traits_of_arch("sm_90"));
 
 class File {
  public:
-  File() {
-    std::string folder = (fs::temp_directory_path() / "isofold-record-XXXXXX").string();
-    REQUIRE(mkdtemp(folder.data()) != nullptr);
-    folder_ = folder;
-  }
-  ~File() { fs::remove_all(folder_); }
-  std::string path() const { return folder_ + "/record.jsonl"; }
+  std::string path() const { return folder_ / "record.jsonl"; }
 
  private:
-  std::string folder_;
+  isofold::testing::TemporaryFolder folder_;
 };
 
 }  // namespace

@@ -15,6 +15,7 @@
 
 #include "cubin_usage.hpp"
 #include "settings.hpp"
+#include "support/temporary_folder.hpp"
 
 using isofold::CompileResult;
 using isofold::InternalError;
@@ -188,8 +189,8 @@ TEST_CASE("an NVRTC that cannot compile for the device is not taken, and the mes
 
 TEST_CASE("a library of the search that is no NVRTC is passed over") {
   namespace fs = std::filesystem;
-  std::string root = (fs::temp_directory_path() / "isofold-nvrtc-XXXXXX").string();
-  REQUIRE(mkdtemp(root.data()) != nullptr);
+  const isofold::testing::TemporaryFolder folder;
+  const std::string& root = folder.path();
   // Two toolkits: what the first has under NVRTC's name is no library.
   for (const char* name : {"broken", "whole"}) fs::create_directories(fs::path(root) / name / "lib64");
   for (const char* soname : {"libnvrtc.so.13", "libnvrtc.so.12"}) {
@@ -204,7 +205,6 @@ TEST_CASE("a library of the search that is no NVRTC is passed over") {
   } catch (const UsageError& error) {
     message = error.what();
   }
-  fs::remove_all(root);
   CHECK(message.find("broken/lib64/libnvrtc.so.12: ") != std::string::npos);
 }
 

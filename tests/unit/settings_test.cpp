@@ -8,6 +8,7 @@
 #include <map>
 
 #include "support/error_text.hpp"
+#include "support/temporary_folder.hpp"
 
 using isofold::LogLevel;
 using isofold::Settings;
@@ -134,10 +135,9 @@ TEST_CASE("a bad value is refused with its name, itself and what is allowed") {
 TEST_CASE("a relative path in a working directory that is gone") {
   namespace fs = std::filesystem;
   const fs::path before = fs::current_path();
-  std::string folder = (fs::temp_directory_path() / "isofold-settings-XXXXXX").string();
-  REQUIRE(mkdtemp(folder.data()) != nullptr);
-  fs::current_path(folder);
-  fs::remove(folder);
+  const isofold::testing::TemporaryFolder folder;
+  fs::current_path(folder.path());
+  fs::remove(folder.path());
   const std::string relative = error_of("ISOFOLD_CACHE", "./cache");
   const std::string absolute = error_of("ISOFOLD_CACHE", "/cache");
   fs::current_path(before);

@@ -13,23 +13,15 @@
 #include <vector>
 
 #include "support/error_text.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace isofold;
 using isofold::testing::contains;
+using isofold::testing::TemporaryFolder;
 
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Folder {
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "isofold-table-XXXXXX").string();
-    path = mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
-  fs::path path;
-};
 
 const Spec spec = rms_norm({.n = 4096});
 const Fold fold = default_fold(spec);
@@ -188,35 +180,35 @@ TEST_CASE(
 }
 
 TEST_CASE("written tables hold one record for each key, in order, and read back") {
-  const Folder folder;
+  const TemporaryFolder folder;
   TuningTable table;
   table.add(record(8192, 1));
   table.add(record(4096, 2));
   table.add(record(8192, 3));
-  table.write(folder.file("t.jsonl"));
+  table.write(folder / "t.jsonl");
   TuningTable back;
-  back.read(folder.file("t.jsonl"));
+  back.read(folder / "t.jsonl");
   CHECK(back.warnings().empty());
   REQUIRE(back.records().size() == 2);
   CHECK(back.records()[0].spec == record(4096).spec);
   CHECK(back.records()[1].ranges[0].microseconds == 3);
-  CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);
+  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
 
   back = TuningTable();
-  std::ofstream(folder.file("a.jsonl")) << to_json_line(record(2048)) << "\n";
-  std::ofstream(folder.file("notes.txt")) << "not a table\n";
-  back.read(folder.path.string());
+  std::ofstream(folder / "a.jsonl") << to_json_line(record(2048)) << "\n";
+  std::ofstream(folder / "notes.txt") << "not a table\n";
+  back.read(folder.path());
   REQUIRE(back.records().size() == 3);
-  CHECK(back.records()[0].origin == folder.file("a.jsonl") + ":1");
+  CHECK(back.records()[0].origin == folder / "a.jsonl" + ":1");
 }
 
 TEST_CASE("a file that cannot be read or written is an error, and nothing is lost") {
-  const Folder folder;
+  const TemporaryFolder folder;
   TuningTable table;
-  CHECK_THROWS_AS(table.read(folder.file("missing.jsonl")), UsageError);
-  CHECK_THROWS_AS(table.write(folder.file("no/such/folder.jsonl")), UsageError);
+  CHECK_THROWS_AS(table.read(folder / "missing.jsonl"), UsageError);
+  CHECK_THROWS_AS(table.write(folder / "no/such/folder.jsonl"), UsageError);
 
-  const std::string path = folder.file("t.jsonl");
+  const std::string path = folder / "t.jsonl";
   std::ofstream(path) << "precious notes\n";
   CHECK_THROWS_AS(add_to_table_file(path, record()), UsageError);
   std::ifstream file(path);
@@ -232,16 +224,16 @@ TEST_CASE("a table that breaks off while it is read is an error, not a shorter t
 }
 
 TEST_CASE("a table behind a link is added to where it is, and keeps its mode") {
-  const Folder folder;
-  fs::create_directory(folder.path / "real");
-  add_to_table_file(folder.file("real/t.jsonl"), record(4096));
-  fs::permissions(folder.file("real/t.jsonl"), fs::perms(0600));
-  fs::create_symlink("real/t.jsonl", folder.file("t.jsonl"));
-  add_to_table_file(folder.file("t.jsonl"), record(8192));
-  CHECK(fs::is_symlink(folder.file("t.jsonl")));
-  CHECK(fs::status(folder.file("real/t.jsonl")).permissions() == fs::perms(0600));
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "real");
+  add_to_table_file(folder / "real/t.jsonl", record(4096));
+  fs::permissions(folder / "real/t.jsonl", fs::perms(0600));
+  fs::create_symlink("real/t.jsonl", folder / "t.jsonl");
+  add_to_table_file(folder / "t.jsonl", record(8192));
+  CHECK(fs::is_symlink(folder / "t.jsonl"));
+  CHECK(fs::status(folder / "real/t.jsonl").permissions() == fs::perms(0600));
   TuningTable table;
-  table.read(folder.file("real/t.jsonl"));
+  table.read(folder / "real/t.jsonl");
   CHECK(table.records().size() == 2);
 }
 
@@ -254,8 +246,8 @@ TEST_CASE("text that is not UTF-8 makes a record that can be read") {
 }
 
 TEST_CASE("many writers of one table file lose no record") {
-  const Folder folder;
-  const std::string path = folder.file("t.jsonl");
+  const TemporaryFolder folder;
+  const std::string path = folder / "t.jsonl";
   std::vector<std::jthread> threads;
   for (int i = 0; i < 8; ++i)
     threads.emplace_back([&, i] {
