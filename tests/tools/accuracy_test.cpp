@@ -93,6 +93,23 @@ TEST_CASE("errors on the CPU are small, and without python3 the reason is said")
   CHECK(contains(words.output, "PyTorch, mean: there is no python3 on PATH"));
 }
 
+TEST_CASE("quantised results are within half a step, as good as it gets") {
+  const World world;
+  for (const char* op : {"rms_norm_quant", "rms_norm_quant_i8", "rms_norm_static_quant", "silu_and_mul_quant", "silu_and_mul_static_quant"}) {
+    CAPTURE(op);
+    const Json json = world.json(accuracy(op, "bf16"));
+    std::size_t quantised = 0;
+    for (const Json& result : json.at("results")) {
+      CAPTURE(result.dump());
+      if (result.at("output") != "y") continue;
+      ++quantised;
+      CHECK(result.at("largest_ulp").get<double>() < 0.501);
+      if (result.at("data") == "normal") CHECK(result.at("mean_ulp").get<double>() > 0.1);
+    }
+    CHECK(quantised == 3);
+  }
+}
+
 TEST_CASE("a maximum is exact") {
   const Json json = World().json(accuracy("amax", "f16"));
   for (const Json& result : json.at("results")) CHECK(result.at("largest_ulp") == 0);
@@ -146,7 +163,7 @@ TEST_CASE("all operators") {
   const Json json =
       world.json({"accuracy", "--device", "cpu", "--all", "-n", "40", "--markdown", world.path("all.md")});
   const std::string table = read_text(world.path("all.md"));
-  for (const char* op : {"rms_norm", "rms_norm_quant_i8", "cross_entropy", "logsumexp"})
+  for (const char* op : {"rms_norm", "rms_norm_quant_i8", "silu_and_mul_static_quant", "cross_entropy", "logsumexp"})
     CHECK(contains(table, "| `" + std::string(op) + "`"));
   CHECK(contains(table,
                  "| operator, N | rows | f32 | PyTorch | bf16 | PyTorch | f16 | PyTorch | never worse |"));

@@ -79,6 +79,26 @@ TEST_CASE("a result that is rounded once is within half a unit") {
   }
 }
 
+TEST_CASE("of quantised results the error of scale x y is counted in steps") {
+  const auto error = [](DType dtype, std::vector<long double> exact, const std::vector<float>& y, long double exact_scale, float scale) {
+    Bytes stored(y.size());
+    for (std::size_t i = 0; i < y.size(); ++i) put_element(stored.data(), dtype, static_cast<std::int64_t>(i), y[i]);
+    const std::vector<long double> exact_scales{exact_scale};
+    const Bytes scales = bytes_of({scale});
+    return quantised_error(dtype, static_cast<std::int64_t>(y.size()), exact, stored.data(), RowScales{exact_scales, scales.data()});
+  };
+  CHECK(error(DType::i8, {3.25L, -127}, {3, -127}, 0.5L, 0.5f).largest == 0.25);
+  CHECK(error(DType::i8, {300, -300}, {127, -128}, 0.5L, 0.5f).largest == 0);  // out of range
+  CHECK(error(DType::i8, {100}, {100}, 1, 1.0078125f).largest == doctest::Approx(0.78125));  // the scale is wrong
+  CHECK(error(DType::e4m3, {17}, {16}, 2, 2).largest == 0.5);  // of 2, the step from 16 to 32
+  CHECK(error(DType::e4m3, {0x1p-10L}, {0}, 2, 2).largest == 0.5);
+  CHECK(error(DType::e4m3, {1000}, {448}, 2, 2).largest == 0);
+  CHECK(std::isinf(error(DType::e4m3, {1}, {nan_value}, 2, 2).largest));
+  CHECK(std::isinf(error(DType::i8, {1}, {1}, 2, nan_value).largest));
+  const Bytes y = {std::byte{3}};
+  CHECK(quantised_error(DType::i8, 1, std::vector<long double>{3.5L}, y.data(), std::nullopt).largest == 0.5);
+}
+
 TEST_CASE("largest, worst hundredth and mean of 200 errors") {
   std::vector<long double> exact(200, 1);
   std::vector<float> actual(200, 1);

@@ -2,7 +2,7 @@
 """Runs PyTorch's kernels of named operators on rows that `isofold accuracy` stored, and stores what they give.
 
 The job file is a list of {"op", "rows", "n", "inputs", "outputs"}; tensors are {"name", "dtype", "extent", "groups",
-"path"} with raw elements in the file. Outputs without a path are not asked for. One JSON object per line on standard
+"path"} with raw elements in the file. One JSON object per line on standard
 output: "job", and with "missing" why it has no results.
 """
 import argparse
@@ -45,8 +45,7 @@ def run(torch, job, device):
     tensors = {tensor["name"]: load(torch, tensor, job, device) for tensor in job["inputs"]}
     results = ACCURATE[job["op"]](**tensors)
     for tensor, result in zip(job["outputs"], results, strict=True):
-        if "path" in tensor:
-            store(result, tensor, job)
+        store(result, tensor, job)
     return None
 
 

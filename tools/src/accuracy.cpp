@@ -28,8 +28,11 @@ namespace {
 
 constexpr std::uint64_t seed = 1;
 
-bool has_errors(const Spec& spec) {
-  return std::any_of(spec.outputs.begin(), spec.outputs.end(), is_measured);
+/// The output that has the scales of quantised rows; its number.
+std::optional<std::size_t> scale_output(const Spec& spec) {
+  for (std::size_t o = 0; o < spec.outputs.size(); ++o)
+    if (spec.outputs[o].name == "scale" && spec.outputs[o].dtype == DType::f32 && spec.outputs[o].extent == Extent::token) return o;
+  return std::nullopt;
 }
 
 /// More rows where a row gives one number: errors are counted by results, and the worst hundredth has to be a fair number of them.
@@ -55,7 +58,6 @@ std::vector<Question> questions_of(const AccuracyArguments& options) {
       for (const std::string& n : options.op.n)
         for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
           Spec spec = named.make(parse_whole("-n", n, 1, max_row_length), dtype);
-          if (!has_errors(spec)) continue;
           const Fold fold = default_fold(spec);
           question.problems.push_back({std::move(spec), fold});
         }
@@ -74,7 +76,7 @@ struct Case {
   const Problem* problem;
   RowData data;
   std::int64_t rows;
-  std::vector<std::vector<long double>> exact;  // of the outputs that are measured; others are empty
+  std::vector<std::vector<long double>> exact;  // of each output
   std::vector<ResultError> ours;                // likewise
 };
 
@@ -83,9 +85,6 @@ class Measurement {
  public:
   Measurement(const Runtime& runtime, const Question& question) : runtime_(runtime), question_(question) {
     for (const Problem& problem : question.problems) {
-      if (!has_errors(problem.spec))
-        throw UsageError(
-            fmt::format("{} has quantised outputs alone, whose errors are not measured", question.name));
       if (problem.spec.n == 0) throw UsageError("-n is 0; rows without elements have no errors");
       check_room(runtime, problem.spec, rows_for(problem.spec));
       for (const RowData data : row_data_for(problem.spec))
@@ -109,11 +108,16 @@ class Measurement {
   const std::string& versions() const { return pytorch_.versions(); }
 
  private:
-  ResultError error_of(const Case& one, std::size_t output, const std::vector<std::byte>& actual) const {
+  /// `actual`: what was stored, of each output.
+  static ResultError error_of(const Case& one, std::size_t output, const std::vector<std::vector<std::byte>>& actual) {
     const Spec& spec = one.problem->spec;
     const Output& tensor = spec.outputs[output];
-    return result_error(tensor.dtype, row_elements(spec, tensor.extent), error_unit(spec, tensor),
-                        one.exact[output], actual.data());
+    const std::int64_t elements = row_elements(spec, tensor.extent);
+    if (!is_quantised(tensor))
+      return result_error(tensor.dtype, elements, error_unit(spec, tensor), one.exact[output], actual[output].data());
+    std::optional<RowScales> scales;
+    if (const auto scale = scale_output(spec)) scales = {one.exact[*scale], actual[*scale].data()};
+    return quantised_error(tensor.dtype, elements, one.exact[output], actual[output].data(), scales);
   }
 
   void measure_ours(Case& one) {
@@ -123,19 +127,17 @@ class Measurement {
         launch_once(runtime_, *one.problem, one.rows,
                     std::vector<std::span<const std::byte>>(inputs.begin(), inputs.end()));
     one.exact = exact_results(spec, one.rows, inputs);
-    for (std::size_t o = 0; o < spec.outputs.size(); ++o) {
-      const bool measured = is_measured(spec.outputs[o]);
-      if (!measured) one.exact[o] = {};
-      one.ours.push_back(measured ? error_of(one, o, actual[o]) : ResultError{});
-    }
+    for (std::size_t o = 0; o < spec.outputs.size(); ++o) one.ours.push_back(error_of(one, o, actual));
     pytorch_.add(spec, one.rows, inputs);
   }
 
   void add_results(std::size_t number, std::vector<AccuracyResult>& results) const {
     const Case& one = cases_[number];
     const Spec& spec = one.problem->spec;
+    std::vector<std::vector<std::byte>> theirs;
+    if (pytorch_.missing(number).empty())
+      for (std::size_t o = 0; o < spec.outputs.size(); ++o) theirs.push_back(pytorch_.output(number, o));
     for (std::size_t o = 0; o < spec.outputs.size(); ++o) {
-      if (!is_measured(spec.outputs[o])) continue;
       AccuracyResult& result = results.emplace_back();
       result.op = question_.name;
       result.n = spec.n;
@@ -145,7 +147,7 @@ class Measurement {
       result.data = name_of(one.data);
       result.ours = one.ours[o];
       result.missing = pytorch_.missing(number);
-      if (result.missing.empty()) result.pytorch = error_of(one, o, pytorch_.output(number, o));
+      if (result.missing.empty()) result.pytorch = error_of(one, o, theirs);
     }
   }
 
@@ -182,13 +184,12 @@ int run_accuracy(const Console& console, const AccuracyArguments& options) {
   std::vector<AccuracyResult> all;
   std::string versions;
   for (const Question& question : questions) {
-    if (question.problems.empty()) continue;
     Measurement measurement(runtime, question);
     const std::vector<AccuracyResult> results = measurement.run(progress);
     if (interrupted()) break;
     progress.clear();
     if (!measurement.versions().empty()) versions = measurement.versions();
-    console.line("{}  errors in ulp on {} ({})", console.bold(question.name), runtime.device_name(),
+    console.line("{}  errors in ulp, of quantised results in steps, on {} ({})", console.bold(question.name), runtime.device_name(),
                  runtime.device().name);
     print_results(console, results);
     console.line();

@@ -126,6 +126,8 @@ std::vector<std::vector<std::byte>> draw_inputs(const Spec& spec, RowData data, 
           put_element(
               place, tensor.dtype, i,
               spec.n > 1 ? 1 + static_cast<double>(random.below(static_cast<std::uint64_t>(spec.n) - 1)) : 0);
+      else if (tensor.extent == Extent::scalar)
+        put_element(place, tensor.dtype, 0, 0x1p-5 * (1 + even(random)));
       else
         fill_row(&tensor == first_row ? data : RowData::normal, tensor.dtype, length, random, place);
       // One number per token is one of the rows' dtype: whoever computes in that has it unrounded, too.

@@ -9,7 +9,7 @@
 namespace isofold::tools {
 
 /// What the first row input of a Spec is made of. The others are normal, with mean 0 and deviation 1; whole
-/// numbers are from 1 to N - 1.
+/// numbers are from 1 to N - 1; one number in all, which scales what is quantised, is from 2^-5 to 2^-4, so that ordinary results fit.
 enum class RowData : std::uint8_t {
   normal,        // mean 0, deviation 1
   offset,        // mean 1e3, deviation 1

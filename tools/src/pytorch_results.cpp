@@ -9,7 +9,6 @@
 #include "files.hpp"
 #include "named_form.hpp"
 #include "python_scripts.hpp"
-#include "result_error.hpp"
 
 namespace isofold::tools {
 
@@ -47,11 +46,11 @@ void PytorchResults::run(bool gpu) {
                                  {"extent", name_of(tensor.extent)},
                                  {"groups", tensor.groups},
                                  {"path", file(number, tensor.name)}});
-    for (const Output& output : job.spec.outputs) {
-      entry["outputs"].push_back(
-          {{"name", output.name}, {"dtype", name_of(output.dtype)}, {"extent", name_of(output.extent)}});
-      if (is_measured(output)) entry["outputs"].back()["path"] = file(number, output.name);
-    }
+    for (const Output& output : job.spec.outputs)
+      entry["outputs"].push_back({{"name", output.name},
+                                  {"dtype", name_of(output.dtype)},
+                                  {"extent", name_of(output.extent)},
+                                  {"path", file(number, output.name)}});
     list.push_back(std::move(entry));
     numbers.push_back(number);
   }

@@ -68,6 +68,23 @@ ResultError result_error(DType dtype, std::int64_t row_elements, ErrorUnit unit,
   return summary(std::move(errors));
 }
 
+ResultError quantised_error(DType dtype, std::int64_t row_elements, std::span<const long double> exact, const std::byte* actual,
+                            const std::optional<RowScales>& scales) {
+  const bool e4m3 = dtype == DType::e4m3;
+  const Real least = e4m3 ? -448 : -128, most = e4m3 ? 448 : 127;
+  std::vector<double> errors;
+  errors.reserve(exact.size());
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const std::size_t row = i / static_cast<std::size_t>(row_elements);
+    const Real scale = scales ? element(scales->actual, DType::f32, static_cast<std::int64_t>(row)) / scales->exact[row] : 1;
+    const Real wanted = std::isnan(exact[i]) ? exact[i] : std::clamp(exact[i], least, most);
+    const Real step = e4m3 ? unit_in_last_place(dtype, std::fabs(wanted)) : 1;
+    errors.push_back(static_cast<double>(error_of(wanted, scale * element(actual, dtype, static_cast<std::int64_t>(i)), step,
+                                                  std::numeric_limits<Real>::infinity())));
+  }
+  return summary(std::move(errors));
+}
+
 bool never_worse(const ResultError& ours, const ResultError& theirs) {
   const auto within = [](double our, double their) {
     return our <= std::max(their * noise_share, their + noise_ulp);

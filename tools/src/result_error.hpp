@@ -2,19 +2,20 @@
 #include <isofold/codegen/spec.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <span>
 
 namespace isofold::tools {
 
-/// How far results are from the exact ones, in units in the last place (ulp) of the output's dtype.
+/// How far results are from the exact ones, in units in the last place (ulp) of the output's dtype; of quantised ones in steps.
 struct ResultError {
   double largest = 0;
   double worst_hundredth = 0;  // mean of the largest hundredth of all errors
   double mean = 0;
 };
 
-/// Quantised results are not compared: their rounding is far coarser than any error before it.
-constexpr bool is_measured(const Output& output) { return size_of(output.dtype) >= 2; }
+/// Is the output stored in 8 bits?
+constexpr bool is_quantised(const Output& output) { return size_of(output.dtype) == 1; }
 
 /// How the unit of an element is found.
 enum class ErrorUnit {
@@ -31,6 +32,18 @@ ErrorUnit error_unit(const Spec& spec, const Output& output);
 /// alone is infinitely far away.
 ResultError result_error(DType dtype, std::int64_t row_elements, ErrorUnit unit,
                          std::span<const long double> exact, const std::byte* actual);
+
+/// The scales of quantised rows, one number (f32) for each row: exact ones, and what was stored.
+struct RowScales {
+  std::span<const long double> exact;
+  const std::byte* actual = nullptr;
+};
+
+/// Of a quantised output (e4m3, i8): |stored scale * stored y - exact scale * exact y| in steps, the distance between neighbours
+/// of the dtype at the exact y, times the exact scale. An exact y that is out of range is the end of the range. Half a step is the
+/// best possible. Without `scales` y alone is compared.
+ResultError quantised_error(DType dtype, std::int64_t row_elements, std::span<const long double> exact, const std::byte* actual,
+                            const std::optional<RowScales>& scales);
 
 /// Neither the worst hundredth nor the mean is above the other one's by more than noise: 5 %, or 0.01 ulp
 /// where that is more. The single largest error says less: from one set of rows to another it varies by a
