@@ -89,9 +89,11 @@ TEST_CASE("schedules that cannot run fail the check and are named, the others ar
   }
   CHECK(refused > 0);
   const std::string page = checked_page(world.path("verify.html"));
-  CHECK(contains(page, std::to_string(refused) + " schedules did not run"));
+  CHECK(contains(page, std::to_string(refused) + " kernels did not run"));
   CHECK(contains(page, "<td class=\"refused\">did not run</td>"));
   CHECK(contains(page, "class=\"same"));
+  CHECK(contains(page, "What did not run, and why"));
+  CHECK(contains(page, "is in no bundle"));
 }
 
 TEST_CASE("stored hashes have a page, too") {

@@ -30,6 +30,7 @@ TEST_CASE("outcomes: the same bits, others, bytes outside, what did not run, wha
   all.launched[{"cpu width=4 memory=cached", 1}] = compared(100, 7);
   all.launched[{"cpu width=4 memory=cached", 3}] = compared(100, 0, 2);
   all.refused.push_back({"cpu width=16 memory=cached", "no", {1, 3}});
+  all.refused.push_back({"cpu width=8 memory=cached", "no", {3}});
   const ScheduleMap map = map_of({launched, all});
   CHECK(map.columns == std::vector<std::string>{"1", "3"});
   REQUIRE(map.rows.size() == 3);
@@ -37,7 +38,8 @@ TEST_CASE("outcomes: the same bits, others, bytes outside, what did not run, wha
   CHECK(map.rows[0].cells[0].colour == "same");
   CHECK(map.rows[0].cells[0].words == "150");
   CHECK(map.rows[0].cells[0].chosen);
-  CHECK(map.rows[0].cells[1].words == "1.23 M");
+  CHECK(map.rows[0].cells[1].colour == "refused");
+  CHECK(map.rows[0].cells[1].words == "1.23 M, not all ran");
   CHECK(map.rows[1].schedule == "cpu width=16 memory=cached");
   CHECK(map.rows[1].cells[0].colour == "refused");
   CHECK(map.rows[2].cells[0].colour == "differs");

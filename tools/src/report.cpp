@@ -78,6 +78,13 @@ std::string verify_report(const std::vector<VerifyRow>& rows) {
   return html_table("Compared with the oracle, every bit", {"<what", "launches", "elements", "<verdict"}, cells);
 }
 
+std::string refusals_html(const std::vector<VerifyPart>& parts) {
+  std::string listing;
+  for (const VerifyPart& part : parts)
+    for (const RefusedSchedule& one : part.refused) listing += fmt::format("{}\n{}\n{}\n\n", part.name, one.schedule, one.why);
+  return listing.empty() ? "" : html_listing("What did not run, and why", listing);
+}
+
 std::string recorded_html(const RecordedTimes& times) {
   return fmt::format("<h3>Times of the tuning table</h3>\n<p class=\"note\"><code>{}</code>, measured with {}. The copy beside them "
                      "was measured now; verify times nothing else.</p>\n",

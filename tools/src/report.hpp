@@ -19,6 +19,9 @@ struct VerifyRow {
 };
 std::string verify_report(const std::vector<VerifyRow>& rows);
 
+/// Which schedules did not run, and why; nothing where all did.
+std::string refusals_html(const std::vector<VerifyPart>& parts);
+
 /// What the times beside them are of.
 std::string recorded_html(const RecordedTimes& times);
 

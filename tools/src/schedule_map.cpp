@@ -100,7 +100,7 @@ ScheduleMap::Cell cell_of(const Outcome& outcome) {
   if (counts.differing > 0)
     return {"differs", fmt::format("✗ {} of {}", short_count(counts.differing), short_count(counts.elements))};
   if (counts.overwritten > 0) return {"differs", fmt::format("✗ {} B outside", short_count(counts.overwritten))};
-  if (outcome.refused) return {"refused", "did not run"};
+  if (outcome.refused) return {"refused", counts.launches > 0 ? short_count(counts.elements) + ", not all ran" : "did not run"};
   return counts.launches > 0 ? ScheduleMap::Cell{"same", short_count(counts.elements)} : ScheduleMap::Cell{};
 }
 

@@ -66,8 +66,7 @@ class Report {
         console_.line("    first: {} element {} of row {} is {:#x}, the oracle's is {:#x}\n    {}",
                       first->output, first->element, first->row, first->actual, first->expected,
                       first->launch);
-      for (const RefusedSchedule& one : part.refused)
-        console_.line("    did not run: {}\n      {}", one.schedule, one.why);
+      print_refused(part);
       rows.push_back({part.name, grouped(part.counts.launches), grouped(part.counts.elements), plain_verdict(part), part.passed()});
       json["parts"].push_back(to_json(part));
       total.add(part.counts);
@@ -79,7 +78,8 @@ class Report {
     const Operator op = runtime.make_operator(problem.spec, problem.fold);
     std::optional<RecordedTimes> times;
     if (!interrupted()) times = recorded_times(runtime, problem);
-    const std::string first = verify_report(rows) + schedule_map_html(map_of(parts)) + (times ? recorded_html(*times) : "");
+    const std::string first = verify_report(rows) + schedule_map_html(map_of(parts)) + refusals_html(parts) +
+                              (times ? recorded_html(*times) : "");
     sections_ += operator_report(times ? times->result : description_of(runtime, problem), map_of(op), first);
   }
 
@@ -113,14 +113,14 @@ class Report {
   /// In one sentence, without its full stop.
   std::string finding() const {
     std::string words = fmt::format("{} of {} elements differ from the oracle", grouped(total.differing), grouped(total.elements));
-    if (refused > 0) words += fmt::format("; {} did not run", counted(static_cast<std::int64_t>(refused), "schedule"));
+    if (refused > 0) words += fmt::format("; {} did not run", counted(static_cast<std::int64_t>(refused), "kernel"));
     return words;
   }
   std::string hash_finding() const { return fmt::format("{} of {} stored hashes differ", hashes_differing, hashes_compared); }
 
   VerifyCounts total;
   std::uint64_t planned = 0;  // launches of the problems that were begun
-  std::size_t refused = 0;    // schedules of them that did not run
+  std::size_t refused = 0;    // kernels of them, schedules as they are and with the sum shown, that did not run
   std::size_t hashes_compared = 0, hashes_differing = 0;
   Json results = Json::array(), hash_results = Json::array();
 
@@ -139,6 +139,15 @@ class Report {
     if (!part.passed()) return console_.bad(words);
     return part.counts.launches < part.planned ? words : console_.good(words);
   }
+  void print_refused(const VerifyPart& part) const {
+    for (std::size_t i = 0; i < part.refused.size(); ++i) {
+      if (i == most_printed) return console_.line("    and {} others: --json and --report have all", part.refused.size() - i);
+      const std::string& why = part.refused[i].why;
+      console_.line("    did not run: {}\n      {}", part.refused[i].schedule, why.substr(0, why.find('\n')));
+    }
+  }
+
+  static constexpr std::size_t most_printed = 3;  // refusals of a part
   const Console& console_;
   bool with_page_;
   std::string sections_;
