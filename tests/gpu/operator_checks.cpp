@@ -15,6 +15,7 @@
 #include "device_call.hpp"
 #include "parallel.hpp"
 #include "runtime_impl.hpp"
+#include "support/named_dtypes.hpp"
 #include "support/random.hpp"
 
 namespace isofold::testing {
@@ -55,12 +56,12 @@ void check_shapes(const Runtime& runtime, DType dtype, const Grid& grid) {
 }
 
 void check_named_shapes(const Runtime& runtime, const Grid& grid) {
-  constexpr DType dtypes[] = {DType::bf16, DType::f32, DType::f16};
   const auto named = named_operators();
   std::vector<std::string> faults(named.size() * grid.lengths.size());
   for_each_parallel(faults.size(), [&](std::size_t i) {  // most of the time goes to compilers
     const std::size_t place = i / grid.lengths.size(), length = i % grid.lengths.size();
-    const Operator op = runtime.make_operator(named[place].make(grid.lengths[length], dtypes[(place + length) % std::size(dtypes)]));
+    const std::vector<DType> dtypes = dtypes_of(named[place]);
+    const Operator op = runtime.make_operator(named[place].make(grid.lengths[length], dtypes[(place + length) % dtypes.size()]));
     const DeviceArena arena(runtime, std::size_t{1} << 20);
     for (const std::int64_t offset : grid.offsets) {
       const std::int64_t padding = padding_of(op.spec().n, offset);

@@ -21,6 +21,7 @@
 
 #include "cpu_pool.hpp"
 #include "support/call.hpp"
+#include "support/named_dtypes.hpp"
 
 using namespace isofold;
 using isofold::testing::Call;
@@ -225,12 +226,14 @@ TEST_CASE("other programs than RMSNorm") {
 }
 
 TEST_CASE("every named operator") {
-  int number = 0;
+  std::size_t number = 0;
   for (const NamedOperator& named : named_operators())
     for (const std::int64_t n : {1, 33, 777, 4100}) {
-      const Spec spec = with_reductions_shown(named.make(n, dtypes[static_cast<std::size_t>(number++ % 3)]));
+      const std::vector<DType> dtypes = isofold::testing::dtypes_of(named);
+      const Spec spec = with_reductions_shown(named.make(n, dtypes[number++ % dtypes.size()]));
       CAPTURE(text(spec));
-      Call call(spec, default_fold(spec), {.tokens = all_kinds, .stride_padding = number % 2, .seed = 9});
+      Call call(spec, default_fold(spec),
+                {.tokens = all_kinds, .offset = static_cast<std::int64_t>(number % 3), .stride_padding = static_cast<std::int64_t>(number % 2), .seed = 9});
       for (const CpuSchedule& schedule : schedules()) {
         const Plan plan = plan_of(spec, schedule);
         CHECK(fault(call, plan, CpuKernel(plan)) == "");

@@ -20,6 +20,7 @@
 #include <tuple>
 
 #include "support/call.hpp"
+#include "support/named_dtypes.hpp"
 
 namespace isofold::testing {
 namespace {
@@ -248,19 +249,31 @@ void add_masks(std::vector<PlanSet>& sets, bool few) {
 
 /// Every operator that has a name, so that none can be left out.
 void add_named(std::vector<PlanSet>& sets, bool few) {
+  struct Place {
+    std::int64_t offset, stride_padding;
+  };
+  constexpr std::array<Place, 4> places{{{0, 0}, {0, 5}, {8, 8}, {3, 0}}};
+  const auto add_one = [&](const NamedOperator& named, std::int64_t n, DType dtype) {
+    const Spec spec = named.make(n, dtype);
+    const Place at = few ? Place{} : places[sets.size() % places.size()];
+    sets.push_back(exposed({fmt::format("{} of {} offset {} padding {}", named.name, text(spec), at.offset, at.stride_padding), spec,
+                            default_fold(spec), at.offset, at.stride_padding}));
+    if (takes_numbers(spec)) sets.back().numbers = hard_numbers;
+    // Conversions to 8 bits differ from architecture to architecture.
+    sets.back().one_architecture = n > 264 || std::none_of(spec.outputs.begin(), spec.outputs.end(), [](const Output& o) { return size_of(o.dtype) == 1; });
+  };
   int number = 0;
   for (const NamedOperator& named : named_operators()) {
     constexpr std::array<std::int64_t, 5> lengths{264, 1000, 777, 4096, 50};
     constexpr std::array<std::int64_t, 3> long_lengths{4096, 20480, 8192};
     const auto place = static_cast<std::size_t>(&named - named_operators().data());
-    for (std::int64_t n : std::set<std::int64_t>{few ? 264 : lengths[static_cast<std::size_t>(number % 5)], few ? long_lengths[place % 3] : 1}) {
-      const DType dtype = dtypes[static_cast<std::size_t>(number++ % 3)];
-      const Spec spec = named.make(n, dtype);
-      sets.push_back(exposed({fmt::format("{} of {}", named.name, text(spec)), spec, default_fold(spec)}));
-      if (takes_numbers(spec)) sets.back().numbers = hard_numbers;
-      // Conversions to 8 bits differ from architecture to architecture.
-      sets.back().one_architecture = n > 264 || std::none_of(spec.outputs.begin(), spec.outputs.end(), [](const Output& o) { return size_of(o.dtype) == 1; });
-    }
+    for (std::int64_t n : std::set<std::int64_t>{few ? 264 : lengths[static_cast<std::size_t>(number % 5)], few ? long_lengths[place % 3] : 1})
+      add_one(named, n, dtypes[static_cast<std::size_t>(number++ % 3)]);
+    if (few) continue;
+    // Dtypes of other sizes.
+    constexpr std::array<std::int64_t, 4> short_lengths{50, 96, 33, 264};
+    const std::vector<DType> all = dtypes_of(named);
+    add_one(named, short_lengths[place / 2 % 4], all[dtypes.size() + place % (all.size() - dtypes.size())]);
   }
   if (few) return;
   // Rows that a cluster shares, rows whose calls wait in shared memory, and rows whose leaves are a loop.

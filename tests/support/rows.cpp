@@ -101,13 +101,6 @@ std::uint64_t wide_element(RowKind kind, Random& random) {
 
 }  // namespace
 
-std::string_view name_of(RowKind kind) {
-  static constexpr std::string_view names[] = {"normal",        "mixed_scale", "subnormal",
-                                               "negative_zero", "tiny_sum",    "huge",
-                                               "infinite",      "nan",         "any_bits"};
-  return names[static_cast<std::size_t>(kind)];
-}
-
 void fill_row(RowKind kind, DType dtype, void* row, std::int64_t n, std::uint64_t seed) {
   if (n == 0) return;
   Random random(seed, static_cast<std::uint64_t>(kind), static_cast<std::uint64_t>(dtype));

@@ -2,7 +2,6 @@
 #include <isofold/codegen/dtype.hpp>
 
 #include <cstdint>
-#include <string_view>
 
 namespace isofold::testing {
 
@@ -26,8 +25,6 @@ inline constexpr RowKind all_row_kinds[] = {
     RowKind::subnormal, RowKind::sparse, RowKind::negative_zero, RowKind::sparse,      RowKind::tiny_sum,
     RowKind::sparse,    RowKind::huge,   RowKind::sparse,        RowKind::infinite,    RowKind::sparse,
     RowKind::nan,       RowKind::sparse, RowKind::any_bits};
-
-std::string_view name_of(RowKind kind);
 
 /// Writes n elements. The same (kind, dtype, n, seed) gives the same bytes on every machine.
 void fill_row(RowKind kind, DType dtype, void* row, std::int64_t n, std::uint64_t seed);
