@@ -73,6 +73,7 @@ Verifier::Rows Verifier::make_rows(DType dtype, Extent extent, std::int64_t rows
 
 void Verifier::upload(const Rows& rows, std::size_t tensor) {
   const std::size_t row_bytes = pool_->input_row_bytes(tensor);
+  if (row_bytes == 0) return;
   if (!has_stride(pool_->problem().spec.inputs[tensor].extent)) {
     const auto held = static_cast<std::size_t>(pool_->problem().spec.inputs[tensor].groups);
     rows.buffer->upload(pool_->input(tensor, 0), held * row_bytes, rows.offset_bytes);
@@ -96,6 +97,7 @@ void Verifier::upload(const Rows& rows, std::size_t tensor) {
 }
 
 void Verifier::fill(const Rows& rows, std::size_t first, std::size_t bytes) const {
+  if (bytes == 0) return;
   if (!context_) {
     std::memset(rows.buffer->data() + first, canary, bytes);
     return;
@@ -164,7 +166,7 @@ void Verifier::compare(std::size_t output, std::int64_t first, std::int64_t toke
       const std::int64_t position = first + fetched - 1;
       const std::byte* expected = pool_->expected(output, order_[static_cast<std::size_t>(position)]);
       counts.elements += row_bytes / size_of(rows.dtype);
-      if (std::memcmp(row, expected, row_bytes) != 0)
+      if (row_bytes > 0 && std::memcmp(row, expected, row_bytes) != 0)
         count_row(output, position, row, expected, what, counts);
     }
     const std::lock_guard guard(mutex);
