@@ -29,6 +29,9 @@ constexpr int most_chain_registers = 16384;
 /// Above it calls wait in shared memory where that lets more blocks in; shorter rows have blocks enough.
 constexpr std::int64_t shortest_shared_calls = 16384;
 
+/// Registers of a thread whose row waits in shared memory and whose chains are few: with fewer some spill.
+constexpr int registers_of_waiting_rows = 64;
+
 /// Registers of a thread when so many blocks are on a multiprocessor.
 int registers_of(const DeviceTraits& device, int resident, int threads) {
   const int warps = (resident * ((threads + 31) / 32) + partitions - 1) / partitions;
@@ -57,6 +60,15 @@ void add_shared_calls(std::vector<Plan>& out, const Spec& spec, const Fold& fold
   }
 }
 
+/// As many blocks on a multiprocessor as its shared memory holds rows for and few registers let in.
+void add_shared_rows(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device, GpuSchedule schedule, int threads) {
+  const int bytes = gpu_shape(make_plan(spec, fold, schedule, device).value()).shared_bytes + 1024;
+  schedule.resident_blocks = std::min({device.shared_per_multiprocessor / bytes, device.threads_per_multiprocessor / threads,
+                                       resident_with(device, registers_of_waiting_rows, threads)});
+  if (schedule.resident_blocks < 2) return;
+  if (const PlanResult plan = make_plan(spec, fold, schedule, device)) out.push_back(plan.value());
+}
+
 /// Would the schedule's blocks be better more and smaller ones?
 bool is_crowded(const Plan& plan) {
   const GpuShape shape = gpu_shape(plan);
@@ -75,7 +87,10 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
   const int threads = gpu_shape(plan.value()).block_threads;
   const int registers = (estimated_registers(plan.value()) + 7) / 8 * 8;
   if (schedule.staging != Staging::registers) {
-    if (registers <= most_estimated_registers) out.push_back(plan.value());
+    if (registers > most_estimated_registers) return;
+    out.push_back(plan.value());
+    const bool has_short_chains = gpu_shape(plan.value()).segments_per_warp == 1 && size_of(spec.inputs.front().dtype) == 2;
+    if (schedule.staging == Staging::shared && spec.n > shortest_shared_calls && has_short_chains) add_shared_rows(out, spec, fold, device, schedule, threads);
     return;
   }
   const bool fits = registers * threads <= registers_per_block && registers <= most_estimated_registers;  // would spill otherwise
@@ -198,9 +213,14 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
       add_stagings(out, spec, fold, device, schedule);
     }
   }
-  // There one block is many times slower, and its code takes longest to compile.
-  if (spec.n > longest_cluster_row && has_clusters(device) && out.size() > of_one_block)
-    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(of_one_block));
+  // One block whose threads loop over their share is many times slower than a cluster, and its code takes longest to compile.
+  if (has_clusters(device) && out.size() > of_one_block) {
+    const auto end = out.begin() + static_cast<std::ptrdiff_t>(of_one_block);
+    out.erase(std::remove_if(out.begin(), end, [&](const Plan& plan) {
+      return spec.n > longest_cluster_row || gpu_shape(plan).looped ||
+             (spec.n > long_row && plan.gpu().staging == Staging::reread && writes_rows(spec));
+    }), end);
+  }
   if (spec.n > longest_cluster_row) add_large_splits(out, spec, fold, device, base);
   return out;
 }
@@ -226,6 +246,7 @@ std::vector<Fold> fold_family(const Spec& spec) {
     add({.leaf = leaf, .lanes = 128, .segments = segments});
     add({.leaf = std::max(1, leaf / 2), .lanes = 32, .segments = segments});
   }
+  if (spec.n > shortest_shared_calls) add({.leaf = std::max(1, leaf / 2), .lanes = 32, .segments = 64});
   return out;
 }
 

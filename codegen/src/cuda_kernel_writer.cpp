@@ -13,9 +13,9 @@ namespace {
 /// Rows whose batches are cut to what columns and chains leave free.
 constexpr std::int64_t long_row = 65536;
 
-/// Registers of a thread that a batch of loaded leaves may fill: half of those that a full block leaves to a thread.
+/// Registers of a thread that a batch of loaded leaves may fill: half of those that so many on a multiprocessor leave to a thread.
 constexpr int most_batch_words = 64;
-int batch_words(int block_threads) { return std::min(most_batch_words, 65536 / block_threads / 2 - 8); }
+int batch_words(int threads) { return std::min(most_batch_words, 65536 / threads / 2 - 8); }
 
 }  // namespace
 
@@ -49,14 +49,14 @@ CudaKernelWriter::CudaKernelWriter(const Plan& plan, CudaHelpers& helpers)
   long_row_ = (segment_leaves * (fold_.segments - 1) + last_segment) * fold_.leaf > std::numeric_limits<std::int32_t>::max();
   batch_ = static_cast<int>(shape_.looped ? std::min(shape_.rounds, most_rounds_of_a_batch) : shape_.leaves_per_thread);
   if (schedule_.staging != Staging::registers) {
-    int words = 0, room = batch_words(shape_.block_threads);
+    int words = 0, room = batch_words(shape_.block_threads * schedule_.resident_blocks);
     const auto count = [&](Extent extent) {
       for (int tensor : inputs_of(std::vector<bool>(spec_.nodes.size(), true), extent))
         words += words_per_leaf(spec_.inputs[static_cast<std::size_t>(tensor)].dtype, fold_);
     };
     count(Extent::row);
     if (spec_.n > long_row || room < most_batch_words) count(Extent::column);
-    if (spec_.n > long_row && schedule_.blocks_per_row == 1) room -= chain_registers(plan);  // all the row's segments are one block's
+    if (spec_.n > long_row && schedule_.blocks_per_row == 1) room = (room - chain_registers(plan)) / 2;  // all the row's segments are one block's
     while (batch_ > 1 && (batch_ * words > room || (!shape_.looped && shape_.leaves_per_thread % batch_ != 0))) --batch_;
   }
   keep_values();
