@@ -109,14 +109,7 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
 
 /// Is there a column that the first pass does not read anyway?
 bool has_late_column(const Spec& spec) {
-  const auto by_pass = passes(spec);
-  std::vector<bool> read(spec.inputs.size(), by_pass.empty());
-  if (!by_pass.empty())
-    for (const int reduction : by_pass.front()) {
-      const auto needed = needed_by(spec, reduction);
-      for (std::size_t i = 0; i < needed.size(); ++i)
-        if (const Node& node = spec.nodes[i]; needed[i] && node.op == Op::input) read[static_cast<std::size_t>(node.tensor)] = true;
-    }
+  const std::vector<bool> read = read_by_first_pass(spec);
   for (std::size_t i = 0; i < read.size(); ++i)
     if (spec.inputs[i].extent == Extent::column && !read[i]) return true;
   return false;

@@ -117,6 +117,18 @@ bool keeps_more_than_it_carries(const Spec& spec, const Fold& fold) {
   return more > 0;
 }
 
+std::vector<bool> read_by_first_pass(const Spec& spec) {
+  std::vector<bool> read(spec.inputs.size(), false);
+  const auto by_pass = passes(spec);
+  if (by_pass.empty()) return read;
+  for (const int reduction : by_pass.front()) {
+    const auto needed = needed_by(spec, reduction);
+    for (std::size_t i = 0; i < needed.size(); ++i)
+      if (const Node& node = spec.nodes[i]; needed[i] && node.op == Op::input) read[at(node.tensor)] = true;
+  }
+  return read;
+}
+
 int words_per_leaf(DType dtype, const Fold& fold) {
   return std::max(1, fold.leaf * static_cast<int>(size_of(dtype)) / 4);
 }

@@ -34,6 +34,9 @@ std::vector<int> taken_by(const Spec& spec, int reduction);
 /// Needed for `root`, without what only values that are known for the whole row need.
 std::vector<bool> needed_along_row(const Spec& spec, int root);
 
+/// For every input: do the reductions of the first pass take it? None where there are no reductions.
+std::vector<bool> read_by_first_pass(const Spec& spec);
+
 /// 32-bit words that hold one leaf of a dtype.
 int words_per_leaf(DType dtype, const Fold& fold);
 

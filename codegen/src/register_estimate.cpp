@@ -62,16 +62,10 @@ WordsPerLeaf words_of(const Spec& spec, const Fold& fold) {
 }
 
 bool reads_column_before_sum(const Spec& spec) {
-  const auto by_pass = passes(spec);
-  if (by_pass.empty()) return false;
-  return std::any_of(by_pass.front().begin(), by_pass.front().end(), [&](const int reduction) {
-    const auto before = needed_by(spec, reduction);
-    for (std::size_t i = 0; i < before.size(); ++i)
-      if (const Node& node = spec.nodes[i]; before[i] && node.op == Op::input &&
-                                            spec.inputs[static_cast<std::size_t>(node.tensor)].extent == Extent::column)
-        return true;
-    return false;
-  });
+  const std::vector<bool> read = read_by_first_pass(spec);
+  for (std::size_t i = 0; i < read.size(); ++i)
+    if (spec.inputs[i].extent == Extent::column && read[i]) return true;
+  return false;
 }
 
 }  // namespace
