@@ -123,6 +123,11 @@ set_up_python() {
   if ! python_works "$venv/bin/python3"; then
     new=yes
     make_venv || true
+    if ! python_works "$venv/bin/python3"; then
+      rm -rf "$venv"
+      say "no Python environment (it takes python3 3.10 with headers and venv): the Python package is not built and not tested"
+      return
+    fi
   fi
   find_lacking "$venv/bin/python3" "${python_packages[@]}"
   if [ ${#lacking[@]} -gt 0 ] && ! install_in_venv "${lacking[@]}"; then

@@ -76,16 +76,17 @@ bool is_crowded(const Plan& plan) {
          (shape.segments_per_warp > most_segments_of_a_warp || chain_registers(plan) * shape.block_threads > most_chain_registers);
 }
 
-/// The schedule with two register bounds, as many resident blocks as the kernel's registers allow and about half; rows
-/// that do not stay in registers need no bound.
+/// The schedule with two register bounds, as many resident blocks as the kernel's registers allow and about half; rows that
+/// do not stay in registers need no bound, those in shared memory may have one.
 void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
-                  GpuSchedule schedule) {
+                  GpuSchedule schedule, bool may_spill) {
   schedule.resident_blocks = 1;
   const PlanResult plan = make_plan(spec, fold, schedule, device);
   if (!plan) return;
   if (is_crowded(plan.value())) return;
   const int threads = gpu_shape(plan.value()).block_threads;
-  const int registers = (estimated_registers(plan.value()) + 7) / 8 * 8;
+  const int estimate = (estimated_registers(plan.value()) + 7) / 8 * 8;
+  const int registers = may_spill ? std::min(estimate, most_estimated_registers) : estimate;
   if (schedule.staging != Staging::registers) {
     if (registers > most_estimated_registers) return;
     out.push_back(plan.value());
@@ -93,7 +94,7 @@ void add_if_legal(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
     if (schedule.staging == Staging::shared && spec.n > shortest_shared_calls && has_short_chains) add_shared_rows(out, spec, fold, device, schedule, threads);
     return;
   }
-  const bool fits = registers * threads <= registers_per_block && registers <= most_estimated_registers;  // would spill otherwise
+  const bool fits = may_spill || (registers * threads <= registers_per_block && registers <= most_estimated_registers);  // would spill otherwise
   const bool one_segment = gpu_shape(plan.value()).segments_per_warp == 1;  // chains of several take the registers
   if (spec.n > shortest_shared_calls && one_segment && fold.leaf <= 8 && keeps_more_than_it_carries(spec, fold))
     add_shared_calls(out, spec, fold, device, schedule, threads, fits ? resident_with(device, registers, threads) : 0);
@@ -123,7 +124,7 @@ bool writes_rows(const Spec& spec) {
 
 /// The memory side of a launch shape: where the row waits and how it is accessed.
 void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device,
-                  GpuSchedule schedule) {
+                  GpuSchedule schedule, bool may_spill) {
   const bool has_column = has_late_column(spec);
   const std::int64_t threads = std::int64_t{schedule.threads_per_row} * schedule.blocks_per_row;
   const std::int64_t share = (leaves(fold, spec.n) + threads - 1) / threads * fold.leaf;
@@ -134,44 +135,32 @@ void add_stagings(std::vector<Plan>& out, const Spec& spec, const Fold& fold, co
     for (const bool early : {false, true}) {
       if (early && !has_column) continue;
       schedule.early_weights = early;
-      add_if_legal(out, spec, fold, device, schedule);
+      add_if_legal(out, spec, fold, device, schedule, may_spill);
     }
     schedule.early_weights = false;
   }
-  if (threads <= 32 && share > longest_share / 2 && writes_rows(spec)) return;  // spills, and was never the fastest
+  if (!may_spill && threads <= 32 && share > longest_share / 2 && writes_rows(spec)) return;  // spills, and was never the fastest
   if (schedule.split != Split::workspace && !reads_once) {
     schedule.staging = Staging::shared;
-    if (share >= long_share) add_if_legal(out, spec, fold, device, schedule);
+    if (share >= long_share) add_if_legal(out, spec, fold, device, schedule, may_spill);
   }
   schedule.staging = Staging::reread;
-  if (share >= long_share || schedule.split == Split::workspace || reads_once) add_if_legal(out, spec, fold, device, schedule);
+  if (share >= long_share || schedule.split == Split::workspace || reads_once) add_if_legal(out, spec, fold, device, schedule, may_spill);
 }
 
 /// A row over more blocks than a cluster has: as many warps as the fold has segments, or half, a quarter.
-void add_large_splits(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device, GpuSchedule schedule) {
+void add_large_splits(std::vector<Plan>& out, const Spec& spec, const Fold& fold, const DeviceTraits& device, GpuSchedule schedule, bool may_spill) {
   schedule.split = Split::workspace;
   for (schedule.blocks_per_row = 32; schedule.blocks_per_row <= 512; schedule.blocks_per_row *= 2)
-    for (int warps = fold.segments; warps >= fold.segments / 4; warps /= 2) {
+    for (int warps = fold.segments; warps >= std::max(1, fold.segments / 4); warps /= 2) {
       schedule.threads_per_row = 32 * warps / schedule.blocks_per_row;
-      if (schedule.threads_per_row >= 32 && schedule.threads_per_row <= 512) add_stagings(out, spec, fold, device, schedule);
+      if (schedule.threads_per_row >= 32 && schedule.threads_per_row <= 512) add_stagings(out, spec, fold, device, schedule, may_spill);
     }
 }
 
-}  // namespace
-
-std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTraits& device, int vector_limit) {
+/// All of a GPU; kernels that may spill are for operators that have no others, or none without a workspace.
+std::vector<Plan> gpu_candidates(const Spec& spec, const Fold& fold, const DeviceTraits& device, int vector_limit, bool may_spill) {
   std::vector<Plan> out;
-  if (device.kind == DeviceTraits::Kind::cpu) {
-    for (int width : {4, 8, 16}) {
-      if (width > device.vector_width) continue;
-      for (const bool streaming : {false, true}) {
-        PlanResult plan = make_plan(spec, fold, CpuSchedule{.width = width, .streaming = streaming}, device);
-        if (plan) out.push_back(plan.value());
-      }
-    }
-    return out;
-  }
-
   GpuSchedule base;
   base.vector = std::min(fold.leaf, vector_limit);
   while (base.vector > 1 && spec.n % base.vector != 0) base.vector /= 2;
@@ -189,7 +178,7 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
     // One row (or one warp) per block spreads few tokens over the device; 256 threads per block fill it with many.
     for (int block = std::max(32, threads); block <= 256 || block == threads; block = block < 256 ? 256 : 2048) {
       schedule.rows_per_block = block / threads;
-      add_stagings(out, spec, fold, device, schedule);
+      add_stagings(out, spec, fold, device, schedule, may_spill);
     }
   }
   const std::size_t of_one_block = out.size();
@@ -203,7 +192,7 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
       schedule.threads_per_row = threads;
       schedule.blocks_per_row = blocks;
       schedule.split = has_clusters(device) ? Split::cluster : Split::workspace;
-      add_stagings(out, spec, fold, device, schedule);
+      add_stagings(out, spec, fold, device, schedule, may_spill);
     }
   }
   // One block whose threads loop over their share is many times slower than a cluster, and its code takes longest to compile.
@@ -214,8 +203,28 @@ std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTra
              (spec.n > long_row && plan.gpu().staging == Staging::reread && writes_rows(spec));
     }), end);
   }
-  if (spec.n > longest_cluster_row) add_large_splits(out, spec, fold, device, base);
+  if (spec.n > longest_cluster_row) add_large_splits(out, spec, fold, device, base, may_spill);
   return out;
+}
+
+}  // namespace
+
+std::vector<Plan> candidates(const Spec& spec, const Fold& fold, const DeviceTraits& device, int vector_limit) {
+  std::vector<Plan> out;
+  if (device.kind == DeviceTraits::Kind::cpu) {
+    for (int width : {4, 8, 16}) {
+      if (width > device.vector_width) continue;
+      for (const bool streaming : {false, true}) {
+        PlanResult plan = make_plan(spec, fold, CpuSchedule{.width = width, .streaming = streaming}, device);
+        if (plan) out.push_back(plan.value());
+      }
+    }
+    return out;
+  }
+
+  const std::vector<Plan> found = gpu_candidates(spec, fold, device, vector_limit, false);
+  const bool is_enough = std::any_of(found.begin(), found.end(), [](const Plan& plan) { return !needs_workspace(plan); });
+  return is_enough ? found : gpu_candidates(spec, fold, device, vector_limit, true);
 }
 
 int max_vector(const Spec& spec, const Fold& fold, std::int64_t alignment) {

@@ -15,7 +15,7 @@ constexpr std::int64_t long_row = 65536;
 
 /// Registers of a thread that a batch of loaded leaves may fill: half of those that so many on a multiprocessor leave to a thread.
 constexpr int most_batch_words = 64;
-int batch_words(int threads) { return std::min(most_batch_words, 65536 / threads / 2 - 8); }
+int batch_words(int threads) { return std::clamp(65536 / threads / 2 - 8, 0, most_batch_words); }
 
 }  // namespace
 

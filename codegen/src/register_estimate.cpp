@@ -98,10 +98,11 @@ int estimated_registers(const Plan& plan) {
   const int others = words.columns > 0 || words.uses_numbers ? 12 : 0;
   // Inputs of 8 bits are widened in pairs, by way of f16, long before they are used.
   const int widened_columns = in_registers && loaded > 0 ? words.columns_of_8_bits : 0;
-  const int widened = fold.leaf * (shape.looped ? 1 : leaves) * (words.rows_of_8_bits + widened_columns);
+  const int at_once = shape.looped ? 1 : in_registers ? leaves : std::min(leaves, 4);
+  const int widened = fold.leaf * at_once * (words.rows_of_8_bits + widened_columns);
   // Measured with NVRTC 13.0 where kernels of 4096 to 20480 elements spilled.
   const int more = widened + (words.carries_calls ? 12 : 0) + (groups(plan.spec()) > 1 && held >= 32 ? 12 : 0) +
-                   (plan.device().arch < 100 ? 0 : words.kept == 0 || s.shared_calls > 0 ? 4 : 4 + held / 2);
+                   (plan.device().arch < 100 ? 0 : in_registers && words.kept > 0 && s.shared_calls == 0 ? 4 + held / 2 : 4);
   return more + (s.shared_calls > 0 ? 28 + held + early + others + chains : 26 + held + early + masks + chains);
 }
 

@@ -219,7 +219,7 @@ void BitGate::reserve(Case& some, std::int64_t rows) const {
   if (rows <= some.capacity) return;
   some.input_buffers.clear();
   some.output_buffers.clear();
-  some.capacity = rows;
+  some.capacity = 0;
   const auto bytes = [&](DType dtype, Extent extent, std::int64_t count) {
     return static_cast<std::size_t>(in_whole_groups(spec_, count) * row_elements(spec_, extent)) * size_of(dtype);
   };
@@ -233,6 +233,7 @@ void BitGate::reserve(Case& some, std::int64_t rows) const {
   }
   for (const Output& output : spec_.outputs)
     some.output_buffers.emplace_back(queue_, bytes(output.dtype, output.extent, rows) + canary_bytes);
+  some.capacity = rows;  // now that there was memory for all of it
 }
 
 std::string BitGate::check(const Kernel& kernel) {

@@ -129,6 +129,31 @@ TEST_CASE("what the compiler or the driver does not take is left out of a tune, 
   }
 }
 
+TEST_CASE("verify names a schedule that the compiler does not take, fails, and compares the others") {
+  GpuWorld world;
+  const std::string first = world.json({"inspect", "--op", "max", "-n", "8", "--dtype", "f32", "--tokens", "1", "--show", "candidates"})
+                                .at("candidates")
+                                .back()
+                                .at("schedule");
+  world.set("SOFTWARE_GPU_REJECTS", first);
+  const auto found = world.run({"verify", "--op", "max", "-n", "8", "--dtype", "f32", "--tokens", "1", "--all-schedules", "--json"});
+  CAPTURE(found.errors);
+  CHECK(found.status == 1);
+  std::size_t refused = 0, elements = 0;
+  const Json report = Json::parse(found.output);
+  for (const Json& part : report.at("results")[0].at("parts")) {
+    for (const Json& schedule : part.at("refused")) {
+      ++refused;
+      CHECK(contains(schedule.dump(), first));
+      CHECK(contains(schedule.dump(), "SOFTWARE_GPU_REJECTS names this text"));
+    }
+    elements += part.at("elements").get<std::size_t>();
+    CHECK(part.at("differing") == 0);
+  }
+  CHECK(refused > 0);
+  CHECK(elements > 0);
+}
+
 TEST_CASE("a kernel that spills is named at the debug level, and races") {
   GpuWorld world;
   const std::vector<std::string> norm = {"--op", "layer_norm", "-n", "4096", "--dtype", "f32", "--tokens", "1"};

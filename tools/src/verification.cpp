@@ -167,7 +167,7 @@ void Verification::check_schedules(const std::string& name, const std::vector<Pl
     std::vector<std::shared_ptr<const Kernel>> kernels;
     try {
       kernels = runtime_.impl()->store().kernels(some);
-    } catch (const UsageError&) {
+    } catch (const Error&) {
       if (!may_be_refused) throw;
       for (const Plan& plan : some) kernels.push_back(kernel_or_refusal(plan, tokens, part));
     }
@@ -194,7 +194,7 @@ std::shared_ptr<const Kernel> Verification::kernel_or_refusal(const Plan& plan, 
                                                               VerifyPart& part) const {
   try {
     return runtime_.impl()->store().kernel(plan);
-  } catch (const UsageError& error) {
+  } catch (const Error& error) {  // a compiler's is an InternalError
     part.refused.push_back({text(plan.schedule()), error.what(), tokens});
     part.planned -= tokens.size();
     return nullptr;
