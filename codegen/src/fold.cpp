@@ -33,6 +33,13 @@ constexpr std::int64_t most_wide_segments = 512;
 /// 128 bytes.
 constexpr std::int64_t leaves_per_cache_line = 8;
 
+bool calls_functions_of_elements(const Spec& spec) {
+  const auto level = levels(spec);
+  for (std::size_t i = 0; i < level.size(); ++i)
+    if (spec.nodes[i].op == Op::call && level[i] == Level::element) return true;
+  return false;
+}
+
 std::int64_t power_of_two_at_least(std::int64_t value) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
 }
@@ -74,10 +81,7 @@ Fold default_fold(const Spec& spec) {
   Fold fold;
   fold.leaf = static_cast<int>(16 / size_of(spec.inputs.front().dtype));
   if (spec.n == 0) return fold;
-  const auto level = levels(spec);
-  bool calls = false;
-  for (std::size_t i = 0; i < level.size(); ++i) calls = calls || (spec.nodes[i].op == Op::call && level[i] == Level::element);
-  if (fold.leaf == 8 && spec.n > long_row && spec.n <= longest_of_half_leaves && !calls) fold.leaf = 4;
+  if (fold.leaf == 8 && spec.n > long_row && spec.n <= longest_of_half_leaves && !calls_functions_of_elements(spec)) fold.leaf = 4;
   const std::int64_t count = leaves(fold, spec.n);
   const auto each = [&](std::int64_t segments) { return (count + segments - 1) / segments; };
   const auto busy_percent = [&](std::int64_t segments) {

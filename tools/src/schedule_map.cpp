@@ -10,11 +10,12 @@
 
 #include "chart_panel.hpp"
 #include "console.hpp"
+#include "table_range.hpp"
 
 namespace isofold::tools {
 namespace {
 
-constexpr std::size_t most_rows = 24;         // besides those that are chosen
+constexpr std::size_t most_other_rows = 24;         // besides those that are chosen
 constexpr std::size_t most_single_counts = 16;  // more token counts stand together: those up to a power of two
 
 std::vector<std::string> words_of(const std::string& text) {
@@ -124,13 +125,11 @@ ScheduleMap map_of(const TuneResult& result) {
   bool timed = false;
   for (std::size_t i = 0; i < result.tokens.size(); ++i) {
     const TokenResult& one = result.tokens[i];
-    const TableRange* range = &result.record.ranges.front();
-    for (const TableRange& next : result.record.ranges)
-      if (next.first_tokens <= one.tokens) range = &next;
+    const TableRange& range = range_of(result.record, one.tokens);
     for (const Timing& timing : one.timings) {
       const std::string schedule = text(timing.schedule);
       const double relative = timing.microseconds / one.timings.front().microseconds;
-      const bool chosen = timing.schedule == range->schedule, rough = timing.stage != one.timings.front().stage;
+      const bool chosen = timing.schedule == range.schedule, rough = timing.stage != one.timings.front().stage;
       timed |= relative > 1;
       row_of(map, schedule).cells[i] = {shade_of(relative), fmt::format("{}{:.2f}", rough ? "≈" : "", relative), chosen};
       double& least = best.try_emplace(schedule, 1e300).first->second;
@@ -147,7 +146,7 @@ ScheduleMap map_of(const TuneResult& result) {
     return std::pair(best[a.schedule], a.schedule) < std::pair(best[b.schedule], b.schedule);
   });
   std::size_t keep = 0;
-  while (keep < map.rows.size() && (best[map.rows[keep].schedule] == 0 || keep < most_rows)) ++keep;
+  while (keep < map.rows.size() && (best[map.rows[keep].schedule] == 0 || keep < most_other_rows)) ++keep;
   map.rows.resize(keep);
   sort_by_choice(map.rows);
   return map;
@@ -217,9 +216,9 @@ ScheduleMap map_of(const std::vector<VerifyPart>& parts) {
     });
   };
   const auto others = std::stable_partition(map.rows.begin(), map.rows.end(), matters);
-  if (static_cast<std::size_t>(map.rows.end() - others) <= most_rows) return map;
+  if (static_cast<std::size_t>(map.rows.end() - others) <= most_other_rows) return map;
   std::vector<Outcome> rest(firsts.size());
-  const auto left_out = others + most_rows;
+  const auto left_out = others + most_other_rows;
   for (auto row = left_out; row != map.rows.end(); ++row)
     for (std::size_t i = 0; i < rest.size(); ++i) rest[i].counts.add(outcomes[row->schedule][i].counts);
   ScheduleMap::Row& summary = map.summaries.emplace_back();

@@ -12,6 +12,7 @@
 #include "kernel_store.hpp"
 #include "launch_table.hpp"
 #include "runtime_impl.hpp"
+#include "table_range.hpp"
 
 namespace isofold::tools {
 namespace {
@@ -107,11 +108,8 @@ ChosenPlan Target::choose(const Problem& problem, const std::string& schedule, s
 std::optional<TableRange> Target::measured_range(const Problem& problem, std::int64_t tokens) const {
   if (!runtime_) return std::nullopt;
   const TableRecord* record = runtime_->impl()->table().find(problem.spec, problem.fold, traits_);
-  if (record == nullptr) return std::nullopt;
-  std::optional<TableRange> found;
-  for (const TableRange& range : record->ranges)
-    if (range.first_tokens <= tokens) found = range;
-  return found;
+  if (record == nullptr || record->ranges.empty()) return std::nullopt;
+  return range_of(*record, tokens);
 }
 
 std::optional<double> Target::copy_microseconds(std::int64_t bytes) const {

@@ -6,6 +6,7 @@
 #include "description.hpp"
 #include "room.hpp"
 #include "runtime_impl.hpp"
+#include "table_range.hpp"
 
 namespace isofold::tools {
 namespace {
@@ -42,12 +43,10 @@ void add_lines(BenchResult& times, const Runtime& runtime, const Problem& proble
 }  // namespace
 
 const Timing& chosen(const TokenResult& result, const TableRecord& record) {
-  const TableRange* range = &record.ranges.front();
-  for (const TableRange& next : record.ranges)
-    if (next.first_tokens <= result.tokens) range = &next;
+  const TableRange& range = range_of(record, result.tokens);
   for (const Timing& timing : result.timings)
-    if (timing.schedule == range->schedule) return timing;
-  throw InternalError("the record chooses a schedule that was not measured: " + text(range->schedule));
+    if (timing.schedule == range.schedule) return timing;
+  throw InternalError("the record chooses a schedule that was not measured: " + text(range.schedule));
 }
 
 BenchResult tuned_times(const Runtime& runtime, const Problem& problem, const TuneResult& result) {

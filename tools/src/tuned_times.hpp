@@ -9,7 +9,7 @@
 
 namespace isofold::tools {
 
-/// What the record has for a token count that was measured.
+/// What was measured at a token count of what the record says of it.
 const Timing& chosen(const TokenResult& result, const TableRecord& record);
 
 /// What a tuner measured as lines of a chart, beside a copy that is measured now.
